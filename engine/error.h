@@ -11,7 +11,8 @@ struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// A NaN or an infinity appeared in a computation. Programs keep the last good checkpoint and exit with status 3.
+// A NaN or an infinity appeared in a computation. Programs keep the last good checkpoint and exit with
+// status 3.
 struct NumericalError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };

@@ -27,11 +27,21 @@ inline Philox4 philox(Philox4 counter, std::array<std::uint32_t, 2> key) {
 }
 
 // 32 random bits to a double in [0, 1): multiples of 2^-32.
-inline double unit_interval(std::uint32_t bits) { return bits * 0x1p-32; }
+inline double unit_interval(std::uint32_t bits) {
+  return bits * 0x1p-32;
+}
+
+// What a stream of random numbers is for: streams of different purposes never meet.
+enum class Purpose : std::uint64_t { initialise, data, dropout, sample, test };
+
+// The number `which` (below 2^28) of the streams for a purpose.
+inline std::uint64_t stream_of(Purpose purpose, std::uint64_t which = 0) {
+  return (static_cast<std::uint64_t>(purpose) << 28) | (which & 0x0FFFFFFF);
+}
 
 // A family of random numbers, addressed by index. Copies are cheap and equal.
 //   seed    the run's (the 64-bit key)
-//   stream  what the numbers are for: one per parameter tensor, dropout call, data order, ... (32 bits used)
+//   stream  what the numbers are for, see stream_of() (32 bits used)
 //   step    when: the training step, the epoch (32 bits used)
 // Each index (up to 2^62) has its own block of four 32-bit numbers.
 struct Random {

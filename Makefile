@@ -1,0 +1,95 @@
+# make run, make test: everything on a fresh machine. make help: all targets.
+
+CXX      ?= g++
+ARGS     ?=
+
+# ---- Compiler ----------------------------------------------------------------------------------------------
+# Strict floating point: no -ffast-math. -fopenmp-simd lets single, marked reductions be vectorised;
+# -fno-math-errno and -fno-trapping-math give up only errno and floating-point traps, which nothing here uses.
+STRICT   := -fopenmp-simd -fno-math-errno -fno-trapping-math
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(WERROR),-Werror)
+ifneq ($(findstring clang,$(CXX)),)
+WARNINGS += -Wno-pass-failed
+endif
+NATIVE   := $(if $(PORTABLE),,-march=native $(if $(filter x86_64,$(shell uname -m)),-mprefer-vector-width=512))
+OPTIMISE := $(if $(SANITIZE),-O1 -g -fsanitize=address$(COMMA)undefined -fno-sanitize-recover=all,-O3 $(NATIVE))
+COMMA    := ,
+BLAS     := $(subst -I,-isystem ,$(shell pkg-config --cflags openblas lapacke 2>/dev/null))
+LIBS     := $(shell pkg-config --libs openblas lapacke 2>/dev/null) -lpthread
+CXXFLAGS += -std=c++20 -I. -MMD -MP
+VERSION  := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+# ---- Files -------------------------------------------------------------------------------------------------
+BUILD    := build/$(notdir $(firstword $(CXX)))$(if $(PORTABLE),-portable)$(if $(SANITIZE),-sanitize)
+PROGRAMS := train sample eval
+LIBRARY  := $(filter-out $(PROGRAMS:%=train/%.cpp),$(wildcard engine/*.cpp engine/ops/*.cpp models/*.cpp data/*.cpp train/*.cpp))
+# The same sources are compiled for float32 (the programs and their tests) and for double (where gradients are
+# checked: tests/gradients/, and the golden files, which both must reproduce).
+TESTS    := $(wildcard tests/*.cpp)
+GRADIENT_TESTS := $(wildcard tests/gradients/*.cpp) tests/golden_test.cpp tests/main.cpp
+float     = $(patsubst %.cpp,$(BUILD)/float/%.o,$(1))
+double    = $(patsubst %.cpp,$(BUILD)/double/%.o,$(1))
+
+.DEFAULT_GOAL := all
+.PHONY: all programs tests run test check bench help setup format clean FORCE
+
+all: setup
+	@$(MAKE) --no-print-directory programs
+
+programs: $(PROGRAMS:%=$(BUILD)/%)
+	@ln -sfn $(notdir $(BUILD)) build/bin
+tests: programs $(BUILD)/test-float $(BUILD)/test-double
+
+$(PROGRAMS:%=$(BUILD)/%): $(BUILD)/%: $(call float,train/%.cpp) $(call float,$(LIBRARY))
+	$(CXX) $(OPTIMISE) $^ -o $@ $(LIBS)
+$(BUILD)/test-float: $(call float,$(TESTS) $(LIBRARY))
+	$(CXX) $(OPTIMISE) $^ -o $@ $(CATCH_LIBS) $(LIBS)
+$(BUILD)/test-double: $(call double,$(GRADIENT_TESTS) $(LIBRARY))
+	$(CXX) $(OPTIMISE) $^ -o $@ $(CATCH_LIBS) $(LIBS)
+# Catch2 version 3 is a library; version 2 is a header, compiled in tests/main.cpp.
+CATCH_LIBS = $(shell pkg-config --libs catch2-with-main 2>/dev/null)
+
+$(BUILD)/float/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) $(OPTIMISE) $(STRICT) $(WARNINGS) $(BLAS) -c $< -o $@
+$(BUILD)/double/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) $(OPTIMISE) $(STRICT) $(WARNINGS) $(BLAS) -DEF_DOUBLE -c $< -o $@
+# Tests are compiled once and run for seconds: a low -O halves the wait.
+$(BUILD)/float/tests/%.o $(BUILD)/double/tests/%.o: OPTIMISE := $(if $(SANITIZE),$(OPTIMISE),-O1 $(NATIVE))
+
+# The version of the code stands in every run's config.json.
+$(BUILD)/float/train/version.o $(BUILD)/double/train/version.o: CXXFLAGS += -DEF_VERSION='"$(VERSION)"'
+$(BUILD)/float/train/version.o $(BUILD)/double/train/version.o: $(BUILD)/version
+$(BUILD)/version: FORCE
+	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# ---- Targets -----------------------------------------------------------------------------------------------
+setup:
+	@.ci/setup
+
+run: setup ## train a tiny transformer on the built-in language and show what it writes (ARGS='--steps 500' ...)
+	@$(MAKE) --no-print-directory -j$$(nproc) -s programs
+	@$(BUILD)/train $(ARGS)
+
+test: setup ## build and run all tests
+	@$(MAKE) --no-print-directory -j$$(nproc) -s tests
+	@$(BUILD)/test-double
+	@$(BUILD)/test-float
+
+check: setup ## as test: g++ and clang++, warnings as errors; address and undefined-behaviour sanitisers
+	@.ci/check
+
+format: ## lay out all sources by .clang-format
+	clang-format -i $$(git ls-files '*.cpp' '*.h')
+
+clean: ## remove all that was built
+	rm -rf build
+
+help: ## this list
+	@echo 'make           build the programs into build/bin/: $(PROGRAMS)'
+	@awk -F ' ## ' '/^[a-z]+:.* ## /{split($$1, name, ":"); printf "make %-9s %s\n", name[1], $$2}' $(MAKEFILE_LIST)
+	@echo 'Variables: CXX=clang++ (compiler), PORTABLE=1 (a build that any processor of this kind runs),'
+	@echo '           SANITIZE=1 (address and undefined-behaviour sanitisers), WERROR=1 (warnings are errors)'

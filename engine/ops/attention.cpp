@@ -1,0 +1,114 @@
+// Causal multi-head attention, fused.
+//
+// For one head, S = scale Q K^T, P = softmax of each row of S over its past, O = P V. Given dO:
+//   dV = P^T dO,   dP = dO V^T,   dS = P (dP - sum_t dP P) = P (dP - delta),   delta_i = <dO_i, O_i>,
+//   dQ = scale dS K,   dK = scale dS^T Q.
+// The rows are worked in blocks of queries, so that S and dP of a block stay in cache and the half of S that
+// lies in the future is never computed. P is not kept: the backward computes it again from S and the log of
+// each row's sum (as Dao et al. 2022), which is all that is saved.
+#include "engine/blas.h"
+#include "engine/ops.h"
+#include "engine/softmax_row.h"
+#include "engine/tape.h"
+
+namespace ef {
+namespace {
+
+using blas::gemm;
+using enum blas::Op;
+
+constexpr Index block = 64;  // queries at a time: S of a block is 64 x T
+
+// One head of one sequence, as it lies in [B, T, C]: D numbers a token, C apart.
+struct Head {
+  Index tokens, dim, stride;
+};
+
+// S = scale Q K^T for queries [first, first + rows), over the keys that the last of them sees.
+void scores(const Head& h, const Real* q, const Real* k, Index first, Index rows, Real scale, Real* s) {
+  const Index seen = first + rows;
+  gemm(as_is, transposed, rows, seen, h.dim, scale, q + first * h.stride, h.stride, k, h.stride, 0, s, seen);
+}
+
+}  // namespace
+
+Tensor causal_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index heads, double scale,
+                        Real* pattern) {
+  check_shape(q.shape.rank == 3, "causal_attention", "q", q.shape, "[B, T, C]");
+  check_shape(k.shape == q.shape, "causal_attention", "k", k.shape, q.shape.str());
+  check_shape(v.shape == q.shape, "causal_attention", "v", v.shape, q.shape.str());
+  const Index batch = q.shape[0], tokens = q.shape[1], channels = q.shape[2];
+  check_shape(heads > 0 && channels % heads == 0, "causal_attention", "q", q.shape,
+              "channels divisible by " + std::to_string(heads) + " heads");
+  const Head head{tokens, channels / heads, channels};
+  const Real factor = Real(scale);
+
+  Tape& tape = Tape::current();
+  Tensor y = tape.output("causal_attention", q.shape, {q, k, v});
+  Real* log_sums = tape.activations().allocate<Real>(batch * heads * tokens);
+
+  // Calls visit(where head (b, h) starts, its first row of log_sums, first query, number of queries).
+  const auto each_block = [=](auto visit) {
+    for (Index b = 0; b < batch; ++b)
+      for (Index h = 0; h < heads; ++h)
+        for (Index first = 0; first < tokens; first += block)
+          visit(b * tokens * channels + h * head.dim, (b * heads + h) * tokens, first,
+                std::min(block, tokens - first));
+  };
+
+  {
+    Scratch scratch(tape.activations());
+    Real* p = scratch.reals(block * tokens);
+    each_block([&](Index at, Index row, Index first, Index rows) {
+      const Index seen = first + rows;
+      scores(head, q.data + at, k.data + at, first, rows, factor, p);
+      for (Index i = 0; i < rows; ++i) {
+        Real* p_row = p + i * seen;
+        log_sums[row + first + i] = softmax_row(p_row, p_row, first + i + 1);
+        std::fill(p_row + first + i + 1, p_row + seen, Real(0));
+        if (!pattern) continue;
+        Real* out = pattern + (row + first + i) * tokens;
+        std::copy_n(p_row, seen, out);
+        std::fill(out + seen, out + tokens, Real(0));
+      }
+      gemm(as_is, as_is, rows, head.dim, seen, 1, p, seen, v.data + at, channels, 0,
+           y.data + at + first * channels, channels);
+    });
+  }
+
+  return tape.record(y, [=] {
+    Scratch scratch(Tape::current().activations());
+    Real* p = scratch.reals(block * tokens);
+    Real* ds = scratch.reals(block * tokens);
+    each_block([&](Index at, Index row, Index first, Index rows) {
+      const Index seen = first + rows, from = at + first * channels;
+      const Real* dy = y.grad + from;
+      scores(head, q.data + at, k.data + at, first, rows, factor, p);
+      for (Index i = 0; i < rows; ++i) {
+        Real* p_row = p + i * seen;
+        const Real log_sum = log_sums[row + first + i];
+        for (Index t = 0; t <= first + i; ++t) p_row[t] = fast_exp(p_row[t] - log_sum);
+        std::fill(p_row + first + i + 1, p_row + seen, Real(0));
+      }
+      if (v.grad)
+        gemm(transposed, as_is, seen, head.dim, rows, 1, p, seen, dy, channels, 1, v.grad + at, channels);
+      if (!q.grad && !k.grad) return;
+      gemm(as_is, transposed, rows, seen, head.dim, 1, dy, channels, v.data + at, channels, 0, ds, seen);
+      for (Index i = 0; i < rows; ++i) {
+        Real delta = 0;
+        for (Index d = 0; d < head.dim; ++d) delta += dy[i * channels + d] * y.data[from + i * channels + d];
+        for (Index t = 0; t < seen; ++t) ds[i * seen + t] = p[i * seen + t] * (ds[i * seen + t] - delta);
+      }
+      if (q.grad) {
+        gemm(as_is, as_is, rows, head.dim, seen, factor, ds, seen, k.data + at, channels, 1, q.grad + from,
+             channels);
+      }
+      if (k.grad) {
+        gemm(transposed, as_is, seen, head.dim, rows, factor, ds, seen, q.data + from, channels, 1,
+             k.grad + at, channels);
+      }
+    });
+  });
+}
+
+}  // namespace ef

@@ -1,0 +1,106 @@
+// Sums, products and dropout, element by element.
+#include <algorithm>
+
+#include "engine/error.h"
+#include "engine/ops.h"
+#include "engine/tape.h"
+
+namespace ef {
+namespace {
+
+// Whether the shape of b is how the shape of a ends.
+bool is_suffix(const Shape& b, const Shape& a) {
+  if (b.rank > a.rank) return false;
+  for (int i = 1; i <= b.rank; ++i) {
+    if (b[b.rank - i] != a[a.rank - i]) return false;
+  }
+  return true;
+}
+
+void check_suffix(const char* op, const Tensor& a, const Tensor& b) {
+  check_shape(is_suffix(b.shape, a.shape), op, "b", b.shape, "the last axes of " + a.shape.str());
+}
+
+}  // namespace
+
+// y = a + b, b repeated over the leading axes of a.  da = dy, db = sum over the repetitions of dy.
+Tensor add(const Tensor& a, const Tensor& b) {
+  check_suffix("add", a, b);
+  Tensor y = Tape::current().output("add", a.shape, {a, b});
+  const Index n = b.size(), repeats = n ? a.size() / n : 0;
+  for (Index r = 0; r < repeats; ++r) {
+    for (Index i = 0; i < n; ++i) y.data[r * n + i] = a.data[r * n + i] + b.data[i];
+  }
+  return Tape::current().record(y, [=] {
+    for (Index r = 0; r < repeats; ++r) {
+      const Real* dy = y.grad + r * n;
+      if (a.grad) {
+        for (Index i = 0; i < n; ++i) a.grad[r * n + i] += dy[i];
+      }
+      if (b.grad) {
+        for (Index i = 0; i < n; ++i) b.grad[i] += dy[i];
+      }
+    }
+  });
+}
+
+// y = a b, b repeated over the leading axes of a.  da = dy b, db = sum over the repetitions of dy a.
+Tensor mul(const Tensor& a, const Tensor& b) {
+  check_suffix("mul", a, b);
+  Tensor y = Tape::current().output("mul", a.shape, {a, b});
+  const Index n = b.size(), repeats = n ? a.size() / n : 0;
+  for (Index r = 0; r < repeats; ++r) {
+    for (Index i = 0; i < n; ++i) y.data[r * n + i] = a.data[r * n + i] * b.data[i];
+  }
+  return Tape::current().record(y, [=] {
+    for (Index r = 0; r < repeats; ++r) {
+      const Real* dy = y.grad + r * n;
+      if (a.grad) {
+        for (Index i = 0; i < n; ++i) a.grad[r * n + i] += dy[i] * b.data[i];
+      }
+      if (b.grad) {
+        for (Index i = 0; i < n; ++i) b.grad[i] += dy[i] * a.data[r * n + i];
+      }
+    }
+  });
+}
+
+// y = factor x.  dx = factor dy.
+Tensor scale(const Tensor& x, Real factor) {
+  Tensor y = Tape::current().output("scale", x.shape, {x});
+  for (Index i = 0; i < x.size(); ++i) y.data[i] = factor * x.data[i];
+  return Tape::current().record(y, [=] {
+    for (Index i = 0; i < x.size(); ++i) x.grad[i] += factor * y.grad[i];
+  });
+}
+
+// y = m x / (1 - p), m = 0 with probability p, else 1 (Srivastava et al. 2014).  dx = m dy / (1 - p).
+// The mask is a function of seed, step, call and the element's place in the whole batch: it is drawn again in
+// the backward instead of being saved, and does not depend on how the batch is divided among workers.
+Tensor dropout(const Tensor& x, double p) {
+  if (!(p >= 0 && p < 1)) fail("dropout: p", std::to_string(p), "0 <= p < 1");
+  Tape& tape = Tape::current();
+  if (p == 0 || !tape.training) return x;
+  Random random = tape.random;
+  random.stream = stream_of(Purpose::dropout, tape.next_stream());
+  const Index sequence = x.shape[0] ? x.size() / x.shape[0] : 0;
+  const Index first = tape.first_sequence * sequence;
+  const auto threshold = static_cast<std::uint32_t>(p * 0x1p32);
+  const Real keep = Real(1 / (1 - p));
+
+  // out[i] (+)= m_i in[i] / (1 - p); a block of the generator serves four neighbours.
+  const auto masked = [=](const Real* in, Real* out, bool adds) {
+    for (Index i = 0; i < x.size();) {
+      const Philox4 bits = random.block(static_cast<std::uint64_t>((first + i) / 4));
+      for (Index lane = (first + i) % 4; lane < 4 && i < x.size(); ++lane, ++i) {
+        const Real value = bits[static_cast<std::size_t>(lane)] >= threshold ? keep * in[i] : Real(0);
+        out[i] = adds ? out[i] + value : value;
+      }
+    }
+  };
+  Tensor y = tape.output("dropout", x.shape, {x});
+  masked(x.data, y.data, false);
+  return tape.record(y, [=] { masked(y.grad, x.grad, true); });
+}
+
+}  // namespace ef

@@ -1,0 +1,122 @@
+#include "engine/parameters.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "engine/error.h"
+#include "engine/nearest.h"
+#include "engine/random.h"
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+namespace ef {
+namespace {
+
+Index round_up(Index n, Index to) {
+  return (n + to - 1) / to * to;
+}
+
+// FNV-1a, to give each path a stream of random numbers of its own.
+std::uint64_t hash(const std::string& text) {
+  std::uint64_t h = 0xCBF29CE484222325;
+  for (char c : text) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001B3;
+  return h ^ (h >> 32);
+}
+
+double draw(const Init& init, const Random& random, Index i) {
+  const auto index = static_cast<std::uint64_t>(i);
+  switch (init.law) {
+    case Init::Law::zeros:
+      return 0;
+    case Init::Law::ones:
+      return 1;
+    case Init::Law::normal:
+      return init.scale * random.normal(index);
+    case Init::Law::uniform:
+      return init.scale * (2 * random.uniform(index) - 1);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Buffer::Buffer(Index size) : data_(nullptr, std::free), size_(size) {
+  if (size == 0) return;
+  const Index page = Index{2} << 20;
+  const auto bytes = static_cast<std::size_t>(round_up(size * Index{sizeof(Real)}, size >= page ? page : 64));
+  data_.reset(
+      static_cast<Real*>(std::aligned_alloc(size >= page ? static_cast<std::size_t>(page) : 64, bytes)));
+  if (!data_) throw std::bad_alloc();
+#ifdef __linux__
+  if (size >= page) madvise(data_.get(), bytes, MADV_HUGEPAGE);  // a wish; refusing it costs speed only
+#endif
+  zero();
+}
+
+void Buffer::zero() {
+  std::fill_n(data_.get(), size_, Real(0));
+}
+
+Index Parameters::count() const {
+  Index n = 0;
+  for (const Parameter& parameter : list_) n += parameter.shape.size();
+  return n;
+}
+
+void Parameters::allocate() {
+  values_ = Buffer(flat_);
+}
+
+void Parameters::initialise(std::uint64_t seed) {
+  for (const Parameter& parameter : list_) {
+    const Random random{seed, stream_of(Purpose::initialise, hash(parameter.path)), 0};
+    Real* value = values_.data() + parameter.offset;
+    for (Index i = 0; i < parameter.shape.size(); ++i) value[i] = Real(draw(parameter.init, random, i));
+    if (parameter.init.zero_row >= 0) {
+      std::fill_n(value + parameter.init.zero_row * parameter.shape.last(), parameter.shape.last(), Real(0));
+    }
+  }
+}
+
+const Parameter& Parameters::find(const std::string& path) const {
+  const auto found =
+      std::find_if(list_.begin(), list_.end(), [&](const Parameter& p) { return p.path == path; });
+  if (found != list_.end()) return *found;
+  std::vector<std::string> paths;
+  for (const Parameter& parameter : list_) paths.push_back(parameter.path);
+  fail("no parameter " + path, "", "", suggestion(path, paths));
+}
+
+Tensor Parameters::at(const std::string& path, Real* gradients) {
+  const Parameter& p = find(path);
+  return {p.shape, values_.data() ? values_.data() + p.offset : nullptr,
+          gradients ? gradients + p.offset : nullptr, p.path.c_str()};
+}
+
+Builder Builder::operator/(const std::string& name) const {
+  Builder below = *this;
+  below.path_ = path_.empty() ? name : path_ + "." + name;
+  return below;
+}
+
+Tensor Builder::parameter(const std::string& name, const Shape& shape, const Init& init) const {
+  const std::string path = (*this / name).path_;
+  if (!parameters_->values_.data()) {  // the first building: write down
+    for (const Parameter& other : parameters_->list_) {
+      if (other.path == path) fail("parameter " + path, "a second declaration", "one");
+    }
+    parameters_->list_.push_back({path, shape, parameters_->flat_, init});
+    parameters_->flat_ += round_up(shape.size(), 16);
+    Tensor promised;
+    promised.shape = shape;
+    return promised;
+  }
+  const Tensor parameter = parameters_->at(path, gradients_);
+  check_shape(parameter.shape == shape, "parameter", path.c_str(), shape, parameter.shape.str());
+  return parameter;
+}
+
+}  // namespace ef

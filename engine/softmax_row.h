@@ -1,0 +1,42 @@
+// The softmax of one row: shared by softmax, attention and cross-entropy.
+#pragma once
+#include <algorithm>
+#include <cmath>
+
+#include "engine/math.h"
+
+namespace ef {
+
+// The largest of n >= 1 numbers. A comparison with NaN is false, so a NaN may be passed over here; it shows
+// in the sum that follows.
+inline Real largest(const Real* x, Index n) {
+  Real top = x[0];
+#pragma omp simd reduction(max : top)
+  for (Index i = 0; i < n; ++i) top = x[i] > top ? x[i] : top;
+  return top;
+}
+
+// out[i] = e^(x[i] - c) with c = max x, so that nothing overflows; returns log(sum e^x) = c + log(sum out),
+// and the sum through `total`. x and out may be the same.
+inline Real exponentials(const Real* x, Real* out, Index n, Real* total) {
+  const Real top = largest(x, n);
+  Real s = 0;
+  EF_REDUCE(s) for (Index i = 0; i < n; ++i) {
+    const Real e = fast_exp(x[i] - top);
+    out[i] = e;
+    s += e;
+  }
+  *total = s;
+  return top + std::log(s);
+}
+
+// out = softmax(x); returns log(sum e^x). x and out may be the same.
+inline Real softmax_row(const Real* x, Real* out, Index n) {
+  Real total = 0;
+  const Real log_sum = exponentials(x, out, n, &total);
+  const Real inverse = 1 / total;
+  for (Index i = 0; i < n; ++i) out[i] *= inverse;
+  return log_sum;
+}
+
+}  // namespace ef

@@ -1,0 +1,68 @@
+#include "engine/tape.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "engine/error.h"
+
+namespace ef {
+
+thread_local Tape* Tape::current_ = nullptr;
+
+Tape& Tape::current() {
+  if (!current_) fail("op called outside of a tape", "", "a Tape::Scope on this thread");
+  return *current_;
+}
+
+Tensor Tape::output(const char* op, const Shape& shape, std::initializer_list<Tensor> inputs) {
+  bool wants_gradient = false;
+  for (const Tensor& input : inputs) {
+    wants_gradient = wants_gradient || input.grad;
+    // Parameters are the only named tensors that contain a dot: "blocks.0.attn.q.weight".
+    if (check_finite && std::string(input.name).find('.') != std::string::npos) last_parameter_ = input.name;
+  }
+  Tensor y;
+  y.shape = shape;
+  y.name = op;
+  y.data = activations_.allocate<Real>(shape.size());
+  if (recording && wants_gradient) y.grad = gradients_.allocate<Real>(shape.size());
+  return y;
+}
+
+void Tape::backward(const Tensor& loss) {
+  check_shape(loss.size() == 1, "backward", "loss", loss.shape, "[1]");
+  const Real one = 1;
+  backward(loss, {&one, 1});
+}
+
+void Tape::backward(const Tensor& y, std::span<const Real> seed) {
+  if (!y.grad)
+    fail("backward", "a tensor without a gradient", "one computed on a recording tape from a parameter");
+  if (static_cast<Index>(seed.size()) != y.size()) {
+    fail("backward: seed", std::to_string(seed.size()) + " numbers", std::to_string(y.size()));
+  }
+  gradients_.zero();
+  std::copy(seed.begin(), seed.end(), y.grad);
+  for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) node->run(node->backward);
+}
+
+void Tape::reset() {
+  activations_.reset();
+  gradients_.reset();
+  nodes_.clear();
+  stream_ = 0;
+  last_parameter_ = "";
+}
+
+void Tape::check_values(const Tensor& y) const {
+  for (Index i = 0; i < y.size(); ++i) {
+    if (std::isfinite(y.data[i])) continue;
+    std::string where =
+        std::string("op ") + y.name + ", output " + y.shape.str() + ", element " + std::to_string(i);
+    if (*last_parameter_) where += ", the last parameter used is " + std::string(last_parameter_);
+    throw NumericalError((std::isnan(y.data[i]) ? "NaN in " : "infinity in ") + where);
+  }
+}
+
+}  // namespace ef

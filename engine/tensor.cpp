@@ -1,0 +1,33 @@
+#include "engine/tensor.h"
+
+#include "engine/error.h"
+
+namespace ef {
+
+Shape::Shape(std::initializer_list<Index> sizes) {
+  if (sizes.size() > max_rank) fail("shape", std::to_string(sizes.size()) + " axes", "at most 4");
+  for (Index n : sizes) {
+    if (n < 0) fail("shape", std::to_string(n) + " as a size", "a size of at least 0");
+    dims[static_cast<std::size_t>(rank++)] = n;
+  }
+}
+
+Index Shape::size() const {
+  if (rank == 0) return 0;
+  Index n = 1;
+  for (int axis = 0; axis < rank; ++axis) n *= (*this)[axis];
+  return n;
+}
+
+std::string Shape::str() const {
+  std::string text = "[";
+  for (int axis = 0; axis < rank; ++axis) text += (axis ? ", " : "") + std::to_string((*this)[axis]);
+  return text + "]";
+}
+
+void check_shape(bool condition, const char* op, const char* name, const Shape& got,
+                 const std::string& expected) {
+  if (!condition) fail(std::string(op) + ": shape of " + name, got.str(), expected);
+}
+
+}  // namespace ef

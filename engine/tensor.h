@@ -1,0 +1,45 @@
+// A tensor is a small handle: a shape, its numbers, and the gradient of the loss with respect to them.
+#pragma once
+#include <array>
+#include <initializer_list>
+#include <string>
+
+#include "engine/real.h"
+
+namespace ef {
+
+// The sizes of a tensor, outermost first; rows are contiguous. A scalar is [1].
+struct Shape {
+  static constexpr int max_rank = 4;
+  std::array<Index, max_rank> dims{};
+  int rank = 0;
+
+  Shape() = default;
+  Shape(std::initializer_list<Index> sizes);  // Error if more than max_rank sizes, or one is negative
+
+  Index operator[](int axis) const { return dims[static_cast<std::size_t>(axis)]; }
+  Index& operator[](int axis) { return dims[static_cast<std::size_t>(axis)]; }
+  Index size() const;  // the product of the dims; 0 for a default-constructed Shape
+  Index last() const { return dims[static_cast<std::size_t>(rank - 1)]; }
+  Index rows() const { return last() == 0 ? 0 : size() / last(); }  // all axes but the last, flattened
+  std::string str() const;                                          // "[4, 64, 128]"
+  bool operator==(const Shape& other) const = default;
+};
+
+// Copies of a Tensor share numbers and gradient. The memory belongs to a Tape (activations) or to
+// Parameters (weights); a Tensor owns nothing.
+struct Tensor {
+  Shape shape;
+  Real* data = nullptr;
+  Real* grad = nullptr;   // same shape as data; nullptr where no gradient is wanted
+  const char* name = "";  // a parameter's path, or the op that made it
+
+  Index size() const { return shape.size(); }
+  explicit operator bool() const { return data != nullptr; }
+};
+
+// Throws Error "OP: NAME has shape GOT, expected EXPECTED" unless the condition holds.
+void check_shape(bool condition, const char* op, const char* name, const Shape& got,
+                 const std::string& expected);
+
+}  // namespace ef
