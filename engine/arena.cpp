@@ -69,10 +69,14 @@ void Arena::next_chunk(std::size_t bytes) {
 void Arena::reset() {
   chunk_ = used_ = total_ = 0;
   blocks_.clear();
+  overwritten_.clear();
 }
 
 void Arena::release(const Mark& mark) {
-  if (guard_) check_guards();
+  // Called by destructors (Scratch), so what is found is kept for check_guards() instead of thrown.
+  for (std::size_t i = mark.blocks; i < blocks_.size(); ++i) {
+    if (!intact(blocks_[i])) overwritten_.push_back(blocks_[i]);
+  }
   chunk_ = mark.chunk;
   used_ = mark.used;
   total_ = mark.total;
@@ -93,14 +97,22 @@ std::size_t Arena::bytes_reserved() const {
   return bytes;
 }
 
+bool Arena::intact(const Block& block) {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(block.begin);
+  const std::size_t after = round_up(block.size, line) + line;
+  bool intact = true;
+  for (std::size_t i = 1; i <= line; ++i) intact = intact && *(bytes - i) == guard_byte;
+  for (std::size_t i = block.size; i < after; ++i) intact = intact && bytes[i] == guard_byte;
+  return intact;
+}
+
 void Arena::check_guards() const {
+  const auto report = [](const Block& block) {
+    fail("arena", "a write outside a block of " + std::to_string(block.size) + " bytes", "none");
+  };
+  for (const Block& block : overwritten_) report(block);
   for (const Block& block : blocks_) {
-    const auto* bytes = reinterpret_cast<const unsigned char*>(block.begin);
-    const std::size_t after = round_up(block.size, line) + line;
-    bool intact = true;
-    for (std::size_t i = 1; i <= line; ++i) intact = intact && *(bytes - i) == guard_byte;
-    for (std::size_t i = block.size; i < after; ++i) intact = intact && bytes[i] == guard_byte;
-    if (!intact) fail("arena", "a write outside a block of " + std::to_string(block.size) + " bytes", "none");
+    if (!intact(block)) report(block);
   }
 }
 

@@ -45,7 +45,8 @@ class Arena {
 
   // For tests: from now on fill each new block with NaN and surround it by guard bands.
   void guard(bool on) { guard_ = on; }
-  // Throws Error if a guard band of a live block was overwritten.
+  // Throws Error if a guard band was overwritten: of a live block, or of one that release() gave back since
+  // reset().
   void check_guards() const;
 
  private:
@@ -58,6 +59,7 @@ class Arena {
     std::byte* begin;
     std::size_t size;
   };
+  static bool intact(const Block& block);
   void* allocate_bytes(std::size_t bytes);
   void next_chunk(std::size_t bytes);
 
@@ -65,7 +67,8 @@ class Arena {
   std::size_t chunk_ = 0, used_ = 0, total_ = 0, peak_ = 0;
   Index system_allocations_ = 0;
   bool guard_ = false;
-  std::vector<Block> blocks_;  // only in guard mode
+  std::vector<Block> blocks_;       // only in guard mode
+  std::vector<Block> overwritten_;  // released with a broken guard band
 };
 
 // Scratch memory that ends with its scope.

@@ -16,15 +16,29 @@ struct Failure {
   std::string message;
 };
 
-// One evaluation at the given inputs, under guard.
+// Where an evaluation lives. Used again for the next one, as fresh memory from the system costs more than a
+// small op.
+struct Memory {
+  Arena inputs;
+  Tape tape;
+};
+
+// One evaluation at the given inputs, under guard. Ends the one before it in the same memory.
 class Evaluation {
  public:
   // wants_gradient[i]: whether input i gets a gradient; an empty vector means that none does.
-  Evaluation(const Function& f, const std::vector<GradcheckInput>& inputs,
-             const std::vector<bool>& wants_gradient) {
+  Evaluation(Memory& memory, const Function& f, const std::vector<GradcheckInput>& inputs,
+             const std::vector<bool>& wants_gradient)
+      : memory_(memory.inputs), tape_(memory.tape) {
+    memory_.reset();
     memory_.guard(true);
+    tape_.reset();
     tape_.activations().guard(true);
     tape_.gradients().guard(true);
+    tape_.recording = tape_.training = true;  // f may have changed these
+    tape_.check_finite = false;
+    tape_.random = {};
+    tape_.first_sequence = 0;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       Tensor x{inputs[i].shape, memory_.allocate<Real>(inputs[i].shape.size()), nullptr, "input"};
       std::copy(inputs[i].values.begin(), inputs[i].values.end(), x.data);
@@ -78,8 +92,8 @@ class Evaluation {
     }
   }
 
-  Arena memory_;
-  mutable Tape tape_;
+  Arena& memory_;
+  Tape& tape_;
   std::vector<Tensor> inputs_;
   Tensor y_;
 };
@@ -95,6 +109,7 @@ struct Check {
   const std::vector<GradcheckInput>& inputs;
   const GradcheckOptions& options;
   GradcheckVerdict& verdict;
+  Memory here{}, here_again{}, elsewhere{};
 
   void compare(double analytic, double numeric, const std::string& where) {
     const double error =
@@ -115,8 +130,8 @@ struct Check {
         minus[i].values[j] -= h * direction[i][j];
       }
     }
-    Values up = Evaluation(f, plus, {}).y();
-    const Values down = Evaluation(f, minus, {}).y();
+    Values up = Evaluation(elsewhere, f, plus, {}).y();
+    const Values down = Evaluation(elsewhere, f, minus, {}).y();
     for (std::size_t k = 0; k < up.size(); ++k) up[k] = (up[k] - down[k]) / (2 * h);
     return up;
   }
@@ -171,7 +186,7 @@ struct Check {
 
   void run() {
     const std::vector<bool> all(inputs.size(), true);
-    Evaluation at(f, inputs, all), again(f, inputs, all);
+    Evaluation at(here, f, inputs, all), again(here_again, f, inputs, all);
     const Values y = at.y();
     if (y != again.y()) throw Failure{"two forward passes differ"};
     std::size_t entries = 0;
@@ -188,7 +203,7 @@ struct Check {
     for (std::size_t skip = 0; skip < inputs.size(); ++skip) {
       std::vector<bool> wanted = all;
       wanted[skip] = false;
-      const std::vector<Values> others = Evaluation(f, inputs, wanted).backward(u, inputs);
+      const std::vector<Values> others = Evaluation(elsewhere, f, inputs, wanted).backward(u, inputs);
       for (std::size_t i = 0; i < inputs.size(); ++i) {
         if (i != skip && others[i] != gradient[i]) {
           throw Failure{"the gradient of input " + std::to_string(i) + " changes when input " +

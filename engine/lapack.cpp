@@ -43,8 +43,8 @@ void check(const char* routine, lapack_int info) {
 }  // namespace
 
 std::vector<std::complex<Real>> eigenvalues(std::span<const Real> a, Index n) {
-  if (n == 0) return {};
   std::vector<Real> work = copy_of("geev", a, n, n);
+  if (n == 0) return {};
   const auto size = static_cast<std::size_t>(n);
   const auto ld = static_cast<lapack_int>(n);
   std::vector<Real> re(size), im(size);
@@ -56,8 +56,8 @@ std::vector<std::complex<Real>> eigenvalues(std::span<const Real> a, Index n) {
 }
 
 std::vector<Real> symmetric_eigenvalues(std::span<const Real> a, Index n) {
-  if (n == 0) return {};
   std::vector<Real> work = copy_of("syevd", a, n, n);
+  if (n == 0) return {};
   const auto ld = static_cast<lapack_int>(n);
   std::vector<Real> values(static_cast<std::size_t>(n));
   check("syevd", syevd(LAPACK_ROW_MAJOR, 'N', 'L', ld, work.data(), ld, values.data()));
@@ -65,8 +65,8 @@ std::vector<Real> symmetric_eigenvalues(std::span<const Real> a, Index n) {
 }
 
 std::vector<Real> singular_values(std::span<const Real> a, Index m, Index n) {
-  if (m == 0 || n == 0) return {};
   std::vector<Real> work = copy_of("gesdd", a, m, n);
+  if (m == 0 || n == 0) return {};
   std::vector<Real> values(static_cast<std::size_t>(std::min(m, n)));
   Real unused = 0;
   check("gesdd",

@@ -105,20 +105,21 @@ double sum_of_squares(const Real* x, Index n) {
 double learning_rate(const ScheduleConfig& s, Index done) {
   const auto t = static_cast<double>(done), warmup = static_cast<double>(s.warmup),
              total = static_cast<double>(s.total);
-  if (done < s.warmup) return s.warmup_start + (s.peak - s.warmup_start) * t / warmup;
-  if (s.name == "constant") return s.peak;
+  double after_warmup = s.peak;
   if (s.name == "cosine") {
     const double progress = std::min(1.0, (t - warmup) / std::max(1.0, total - warmup));
-    return s.floor + (s.peak - s.floor) * (1 + std::cos(std::numbers::pi * progress)) / 2;
-  }
-  if (s.name == "inverse-sqrt") return s.peak * std::sqrt(std::max(1.0, warmup) / std::max(1.0, t));
-  if (s.name == "wsd") {
+    after_warmup = s.floor + (s.peak - s.floor) * (1 + std::cos(std::numbers::pi * progress)) / 2;
+  } else if (s.name == "inverse-sqrt") {
+    after_warmup = s.peak * std::sqrt(std::max(1.0, warmup) / std::max(1.0, t));
+  } else if (s.name == "wsd") {
     const double decay = s.decay_share * total;
     const double left = decay > 0 ? std::clamp((total - t) / decay, 0.0, 1.0) : 1.0;
-    return s.floor + (s.peak - s.floor) * left;
+    after_warmup = s.floor + (s.peak - s.floor) * left;
+  } else if (s.name != "constant") {
+    fail("no learning-rate schedule " + s.name, "", "",
+         suggestion(s.name, {"constant", "cosine", "inverse-sqrt", "wsd"}));
   }
-  fail("no learning-rate schedule " + s.name, "", "",
-       suggestion(s.name, {"constant", "cosine", "inverse-sqrt", "wsd"}));
+  return done < s.warmup ? s.warmup_start + (s.peak - s.warmup_start) * t / warmup : after_warmup;
 }
 
 }  // namespace ef

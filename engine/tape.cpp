@@ -43,7 +43,8 @@ void Tape::backward(const Tensor& y, std::span<const Real> seed) {
     fail("backward: seed", std::to_string(seed.size()) + " numbers", std::to_string(y.size()));
   }
   gradients_.zero();
-  std::copy(seed.begin(), seed.end(), y.grad);
+  // Added, as y may share its gradient with a parameter (reshape).
+  for (std::size_t i = 0; i < seed.size(); ++i) y.grad[i] += seed[i];
   for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) node->run(node->backward);
 }
 

@@ -74,6 +74,8 @@ class Tape {
 
   Arena& activations() { return activations_; }  // also the place for an op's scratch space
   Arena& gradients() { return gradients_; }
+  const Arena& activations() const { return activations_; }
+  const Arena& gradients() const { return gradients_; }
   std::size_t nodes() const { return nodes_.size(); }
 
  private:

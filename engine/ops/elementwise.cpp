@@ -10,7 +10,7 @@ namespace {
 
 // Whether the shape of b is how the shape of a ends.
 bool is_suffix(const Shape& b, const Shape& a) {
-  if (b.rank > a.rank) return false;
+  if (b.rank == 0 || b.rank > a.rank) return false;
   for (int i = 1; i <= b.rank; ++i) {
     if (b[b.rank - i] != a[a.rank - i]) return false;
   }

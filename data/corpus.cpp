@@ -1,0 +1,141 @@
+#include "data/corpus.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "data/language.h"
+#include "data/utf8.h"
+#include "engine/error.h"
+
+namespace ef {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string read_text(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) fail("cannot read the file " + path.string());
+  std::ostringstream buffer;
+  buffer << file.rdbuf();
+  std::string text = std::move(buffer).str();
+  if (text.empty()) fail("the file " + path.string() + " is empty", "", "text in UTF-8");
+  if (const std::size_t nul = text.find('\0'); nul != std::string::npos)
+    fail("the file " + path.string() + " is not text", "a NUL byte at " + std::to_string(nul),
+         "text in UTF-8");
+  try {
+    for (Index at = 0; at < std::ssize(text);) next_code_point(text, at);
+  } catch (const Error& error) {
+    fail("the file " + path.string() + ": " + error.what());
+  }
+  return text;
+}
+
+// Where the last tenth of a text begins, in bytes, counted in characters or in lines.
+std::size_t ninety_percent(std::string_view text, Tokenizer::Kind kind) {
+  std::vector<Index> ends;  // of each character or line
+  for (Index at = 0; at < std::ssize(text);) {
+    const char32_t c = next_code_point(text, at);
+    if (kind == Tokenizer::Kind::chars || c == '\n' || at == std::ssize(text)) ends.push_back(at);
+  }
+  const std::size_t kept = ends.size() * 9 / 10;
+  return kept == 0 ? 0 : static_cast<std::size_t>(ends[kept - 1]);
+}
+
+// What the model would have to tell apart.
+void check_vocabulary(const Tokenizer& tokenizer, const fs::path& path) {
+  const bool words = tokenizer.kind() == Tokenizer::Kind::words;
+  const Index symbols = tokenizer.vocab_size() - (words ? 4 : 0);  // without <s>, <pad>, </s>, <unk>
+  const std::string unit = words ? "words" : "characters";
+  if (symbols < (words ? 1 : 2))
+    fail("nothing to learn from " + path.string(), std::to_string(symbols) + " different " + unit,
+         words ? "at least 1" : "at least 2");
+}
+
+Split write_split(const Tokenizer& tokenizer, std::uint64_t seed, std::uint64_t first_story, Index chars) {
+  Split split;
+  for (std::uint64_t story = first_story; split.size() < chars; ++story) {
+    const Story written = write_story(seed, story);
+    split.starts.push_back(split.size());
+    const std::vector<std::int32_t> ids = tokenizer.encode(written.text);
+    split.ids.insert(split.ids.end(), ids.begin(), ids.end());
+    split.floor_nats.insert(split.floor_nats.end(), written.nats.begin(), written.nats.end());
+  }
+  return split;
+}
+
+}  // namespace
+
+std::int32_t first_input(const Tokenizer& tokenizer) {
+  if (tokenizer.kind() == Tokenizer::Kind::words) return Tokenizer::kEndOfLine;
+  return std::max(tokenizer.find("\n"), 0);
+}
+
+std::uint64_t Corpus::fingerprint() const {
+  // Fowler, Noll and Vo's hash, variant 1a.
+  std::uint64_t hash = 0xCBF29CE484222325;
+  const auto add = [&](std::uint32_t byte) { hash = (hash ^ byte) * 0x100000001B3; };
+  for (const char c : tokenizer.save()) add(static_cast<unsigned char>(c));
+  for (const Split* split : {&train, &valid, &test}) {
+    for (const std::int32_t id : split->ids)
+      for (int shift = 0; shift < 32; shift += 8) add(static_cast<std::uint32_t>(id) >> shift & 0xFF);
+    for (int i = 0; i < 4; ++i) add(0xFF);  // no id: a token that moves to another split is a change
+  }
+  return hash;
+}
+
+Corpus load_corpus(const std::string& path_name, Tokenizer::Kind kind) {
+  const fs::path path = fs::path(path_name).lexically_normal();
+  const bool chars = kind == Tokenizer::Kind::chars;
+  std::string train, valid, test;
+  if (fs::is_directory(path)) {
+    for (const char* name : {"train.txt", "valid.txt"})
+      if (!fs::exists(path / name))
+        fail("the folder " + path.string() + " has no " + name, "",
+             "train.txt, valid.txt and perhaps test.txt",
+             fs::exists(path / "input.txt")
+                 ? "for a single file give its name: " + (path / "input.txt").string()
+                 : "a single file can be given by its name");
+    train = read_text(path / "train.txt");
+    valid = read_text(path / "valid.txt");
+    if (fs::exists(path / "test.txt")) test = read_text(path / "test.txt");
+  } else if (fs::exists(path)) {
+    train = read_text(path);
+    const std::size_t cut = ninety_percent(train, kind);
+    valid = train.substr(cut);
+    train.resize(cut);
+    if (train.empty())
+      fail("too little text in " + path.string(), chars ? "one character" : "one line",
+           "90 % to train and 10 % to validate");
+  } else {
+    fail("no such file or folder: " + path.string(), "", "",
+         "a text file, a folder with train.txt and valid.txt, or see data/fetch --help");
+  }
+
+  const Tokenizer tokenizer =
+      chars ? Tokenizer::from_chars(train + valid + test) : Tokenizer::from_words(train);
+  check_vocabulary(tokenizer, path);
+  const auto split = [&](const std::string& text) { return Split{tokenizer.encode(text), {}, {}}; };
+  const fs::path named = path.has_filename() ? path : path.parent_path();  // "wiki/" is called wiki
+  return {named.stem().string(), tokenizer, split(train), split(valid), split(test), first_input(tokenizer)};
+}
+
+Corpus builtin_corpus(std::uint64_t seed, Index train_chars, Index valid_chars) {
+  if (train_chars < 1 || valid_chars < 1)
+    fail("builtin corpus: number of characters",
+         std::to_string(train_chars) + " to train and " + std::to_string(valid_chars) + " to validate",
+         "at least 1 each");
+  // The alphabet is fixed, so that every seed and size gives the same vocabulary.
+  const Tokenizer tokenizer =
+      Tokenizer::from_chars("\n !\",.?abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+  constexpr std::uint64_t kValidStories = std::uint64_t{1} << 40;  // far from where training stories end
+  return {"stories",
+          tokenizer,
+          write_split(tokenizer, seed, 0, train_chars),
+          write_split(tokenizer, seed, kValidStories, valid_chars),
+          {},
+          first_input(tokenizer)};
+}
+
+}  // namespace ef

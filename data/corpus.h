@@ -1,0 +1,44 @@
+// Corpora: text as streams of token ids, divided into train, valid and test.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "data/tokenizer.h"
+#include "engine/real.h"
+
+namespace ef {
+
+// One stream of tokens.
+struct Split {
+  std::vector<std::int32_t> ids;
+  std::vector<Index> starts;      // where independent documents begin, ascending; empty: nowhere known
+  std::vector<float> floor_nats;  // -log p of each token in the true language, given all before it in its
+                                  // document: no model can do better on average. Empty: not known
+  Index size() const { return std::ssize(ids); }
+};
+
+// What a model is fed before the first token of a stream: </s> for words; for chars '\n', or id 0 if there is
+// none.
+std::int32_t first_input(const Tokenizer& tokenizer);
+
+struct Corpus {
+  std::string name;
+  Tokenizer tokenizer;
+  Split train, valid, test;      // test may be empty
+  std::int32_t first_input = 0;  // see above
+  // FNV-1a, 64 bits, of vocabulary and streams: tells a resumed run that its data have changed.
+  std::uint64_t fingerprint() const;
+};
+
+// `path` is either a UTF-8 file, of which the first 90 % (of characters, or of lines for words) train and the
+// rest validates, or a folder with train.txt, valid.txt and perhaps test.txt. A vocabulary of characters is
+// that of all splits, a vocabulary of words that of the training text. Throws Error if files are missing,
+// empty, binary or not UTF-8, or if there is too little text to learn from.
+Corpus load_corpus(const std::string& path, Tokenizer::Kind kind);
+
+// The built-in language (language.h) as characters: whole stories, as few as reach the given numbers of
+// characters, validation stories independent of the training stories. Throws Error if a number is below 1.
+Corpus builtin_corpus(std::uint64_t seed, Index train_chars, Index valid_chars);
+
+}  // namespace ef

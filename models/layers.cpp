@@ -1,0 +1,110 @@
+#include "models/layers.h"
+
+#include <cmath>
+
+#include "engine/error.h"
+#include "models/registry.h"
+
+namespace ef {
+
+Linear::Linear(const Builder& b, Index in, Index out, Role role, const ModelConfig& config) {
+  const auto init = Registry<Initialisation>::make(config.initialisation, b, config);
+  weight = b.parameter("weight", {out, in}, init->weight(role, in));
+  if (config.bias) bias = b.parameter("bias", {out}, init->bias(role, in));
+}
+
+namespace {
+
+struct LayerNorm : Norm {
+  Tensor gain, bias;
+  LayerNorm(const Builder& b, const ModelConfig& config) {
+    gain = b.parameter("weight", {config.channels}, Init::ones());
+    if (config.bias) bias = b.parameter("bias", {config.channels}, Init::zeros());
+  }
+  Tensor forward(const Tensor& x) const override { return layer_norm(x, gain, bias, 1e-5); }
+};
+const Registered<Norm, LayerNorm> layer_norm_sibling("layer", "mean 0, variance 1, then gain and bias");
+
+struct RMSNorm : Norm {
+  Tensor gain;
+  RMSNorm(const Builder& b, const ModelConfig& config)
+      : gain(b.parameter("weight", {config.channels}, Init::ones())) {}
+  Tensor forward(const Tensor& x) const override { return rms_norm(x, gain, 1e-5); }
+};
+const Registered<Norm, RMSNorm> rms_norm_sibling("rms", "mean square 1, then gain");
+
+struct NoNorm : Norm {
+  NoNorm(const Builder&, const ModelConfig&) {}
+  Tensor forward(const Tensor& x) const override { return x; }
+};
+const Registered<Norm, NoNorm> no_norm_sibling("none", "the input itself");
+
+// h_t = e_t + P_t, P learned (GPT-2).
+struct LearnedPositions : Positions {
+  Tensor table;  // [context, C]
+  LearnedPositions(const Builder& b, const ModelConfig& config) {
+    const auto init = Registry<Initialisation>::make(config.initialisation, b, config);
+    table = b.parameter("weight", {config.context, config.channels}, init->weight(Role::positions, config.channels));
+  }
+  Tensor forward(const Tensor& tokens) const override {
+    Tensor used = table;
+    used.shape[0] = tokens.shape[1];
+    return add(tokens, used);
+  }
+};
+const Registered<Positions, LearnedPositions> learned("learned", "a trained vector a position (GPT-2)");
+
+// h_t = sqrt(C) e_t + P_t, P fixed (Vaswani et al. 2017, in fairseq's layout): row p is sin(p w_i) for the first half
+// of the channels and cos(p w_i) for the second, w_i = 10000^(-i / (C/2 - 1)). Token t has row t + 2, as fairseq
+// counts positions from the padding index 1. The factor sqrt(C) brings token vectors of variance 1/C up to the
+// size of the sines.
+struct SinusoidalPositions : Positions {
+  std::vector<Real> table;
+  Index channels, context;
+  SinusoidalPositions(const Builder&, const ModelConfig& config)
+      : table(static_cast<std::size_t>(config.context * config.channels)),
+        channels(config.channels),
+        context(config.context) {
+    const Index half = channels / 2;  // an odd last channel stays zero
+    const double step = std::log(10000.0) / static_cast<double>(half > 1 ? half - 1 : 1);
+    for (Index t = 0; t < context; ++t) {
+      for (Index i = 0; i < half; ++i) {
+        const double angle = static_cast<double>(t + 2) * std::exp(-step * static_cast<double>(i));
+        table[static_cast<std::size_t>(t * channels + i)] = Real(std::sin(angle));
+        table[static_cast<std::size_t>(t * channels + half + i)] = Real(std::cos(angle));
+      }
+    }
+  }
+  Tensor forward(const Tensor& tokens) const override {
+    Tensor used{{tokens.shape[1], channels}, const_cast<Real*>(table.data()), nullptr, "sinusoids"};
+    return add(scale(tokens, std::sqrt(Real(channels))), used);
+  }
+};
+const Registered<Positions, SinusoidalPositions> sinusoidal("sinusoidal", "fixed sines and cosines (fairseq)");
+
+struct NamedActivation {
+  std::string name;
+  Activation function;
+};
+const std::vector<NamedActivation>& activations() {
+  static const std::vector<NamedActivation> all = {
+      {"relu", relu}, {"gelu", gelu}, {"gelu-tanh", gelu_tanh}, {"silu", silu}};
+  return all;
+}
+
+}  // namespace
+
+std::vector<std::string> activation_names() {
+  std::vector<std::string> names;
+  for (const NamedActivation& a : activations()) names.push_back(a.name);
+  return names;
+}
+
+Activation activation(const std::string& name) {
+  for (const NamedActivation& a : activations()) {
+    if (a.name == name) return a.function;
+  }
+  fail("no activation called " + name, "", "", suggestion(name, activation_names()));
+}
+
+}  // namespace ef

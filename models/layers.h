@@ -1,0 +1,40 @@
+// The parts that a transformer is made of: linear layers, norms, positions, activations.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/ops.h"
+#include "engine/parameters.h"
+#include "models/config.h"
+#include "models/initialisation.h"
+
+namespace ef {
+
+// y = x W^T + b.  [..., in] -> [..., out].  Parameters: weight [out, in], bias [out].
+struct Linear {
+  Tensor weight, bias;
+  Linear(const Builder& b, Index in, Index out, Role role, const ModelConfig& config);
+  Tensor forward(const Tensor& x) const { return linear(x, weight, bias); }
+};
+
+// Normalises the last axis.  [..., C] -> [..., C].  Siblings: layer, rms, none.
+struct Norm {
+  virtual ~Norm() = default;
+  static constexpr const char* kind = "norm";
+  virtual Tensor forward(const Tensor& x) const = 0;
+};
+
+// Tells tokens where they stand.  [B, T, C] -> [B, T, C].  Siblings: learned, sinusoidal.
+struct Positions {
+  virtual ~Positions() = default;
+  static constexpr const char* kind = "positions";
+  virtual Tensor forward(const Tensor& tokens) const = 0;
+};
+
+// An elementwise op by name: relu, gelu, gelu-tanh, silu. Error with the nearest name.
+using Activation = Tensor (*)(const Tensor&);
+Activation activation(const std::string& name);
+std::vector<std::string> activation_names();
+
+}  // namespace ef

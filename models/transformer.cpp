@@ -1,0 +1,48 @@
+#include "models/transformer.h"
+
+#include "engine/error.h"
+
+namespace ef {
+namespace {
+
+const Registered<Attention, SoftmaxAttention> softmax_attention("softmax", "scaled dot products and softmax");
+const Registered<Block, PreNormBlock> pre_norm("pre-norm", "normalises what each part reads (GPT-2)");
+const Registered<Block, PostNormBlock> post_norm("post-norm", "normalises the stream after each part (fairseq)");
+
+ModelConfig checked(const ModelConfig& config) {
+  check(config);
+  return config;
+}
+
+}  // namespace
+
+void check(const ModelConfig& c) {
+  const auto at_least_1 = [](const char* what, Index n) {
+    if (n < 1) fail(what, std::to_string(n), "at least 1");
+  };
+  if (c.vocab < 2) fail("vocabulary", std::to_string(c.vocab) + " tokens", "at least 2");
+  at_least_1("context", c.context);
+  at_least_1("layers", c.layers);
+  at_least_1("heads", c.heads);
+  at_least_1("channels", c.channels);
+  at_least_1("ffn", c.ffn);
+  if (c.channels % c.heads != 0) {
+    fail("channels", std::to_string(c.channels), "a multiple of the " + std::to_string(c.heads) + " heads");
+  }
+  if (!(c.dropout >= 0 && c.dropout < 1)) fail("dropout", std::to_string(c.dropout), "0 <= dropout < 1");
+}
+
+Transformer::Transformer(const Builder& b, const ModelConfig& c) : config(checked(c)) {
+  const auto init = Registry<Initialisation>::make(c.initialisation, b, c);
+  tokens = (b / "tokens").parameter("weight", {c.vocab, c.channels}, init->weight(Role::tokens, c.channels));
+  positions = Registry<Positions>::make(c.positions, b / "positions", c);
+  for (Index layer = 0; layer < c.layers; ++layer) {
+    blocks.push_back(Registry<Block>::make(c.block, b / "blocks" / layer, c));
+  }
+  final_norm = Registry<Norm>::make(c.final_norm, b / "final_norm", c);
+  unembed = c.tied ? tokens
+                   : (b / "unembed").parameter("weight", {c.vocab, c.channels},
+                                               init->weight(Role::unembed, c.channels));
+}
+
+}  // namespace ef

@@ -1,0 +1,129 @@
+// A decoder-only transformer, to be read from top to bottom.
+//
+// It turns a row of token ids into a guess about each next token: a vector of V logits a position. All positions are
+// worked at once; a position sees itself and what stands before it, never what comes after. The letters: B sequences,
+// T tokens, C channels, H heads, D = C / H, V vocabulary.
+//
+// What is virtual here has siblings (other norms, other attentions, ...), each a small struct like those below, picked
+// by name in ModelConfig. No forward asks a flag which of them it is.
+#pragma once
+#include <cmath>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/ops.h"
+#include "models/config.h"
+#include "models/layers.h"
+#include "models/registry.h"
+
+namespace ef {
+
+// ---- Attention: tokens look at each other ----------------------------------------------------------------------------
+
+// [B, T, C] -> [B, T, C].
+struct Attention {
+  virtual ~Attention() = default;
+  static constexpr const char* kind = "attention";
+  virtual Tensor forward(const Tensor& x) const = 0;
+};
+
+// Each token asks with a query, offers a key, and gives a value. In each head of D channels, token i mixes the values
+// of the tokens t <= i by softmax_t(<query_i, key_t> / sqrt(D)); the heads' outputs, side by side, are mixed again.
+struct SoftmaxAttention : Attention {
+  Linear query, key, value, out;
+  Index heads;
+  double scale;
+
+  SoftmaxAttention(const Builder& b, const ModelConfig& c)
+      : query(b / "q", c.channels, c.channels, Role::attention_in, c),
+        key(b / "k", c.channels, c.channels, Role::attention_in, c),
+        value(b / "v", c.channels, c.channels, Role::attention_in, c),
+        out(b / "out", c.channels, c.channels, Role::attention_out, c),
+        heads(c.heads),
+        scale(1 / std::sqrt(static_cast<double>(c.channels / c.heads))) {}
+
+  Tensor forward(const Tensor& x) const override {
+    const Tensor z = causal_attention(query.forward(x), key.forward(x), value.forward(x), heads, scale);
+    return out.forward(z);
+  }
+};
+
+// ---- Feed-forward: each token thinks for itself ----------------------------------------------------------------------
+
+struct FeedForward {
+  Linear up, down;
+  Activation act;
+
+  FeedForward(const Builder& b, const ModelConfig& c)
+      : up(b / "up", c.channels, c.ffn, Role::mlp_up, c),
+        down(b / "down", c.ffn, c.channels, Role::mlp_down, c),
+        act(activation(c.activation)) {}
+
+  Tensor forward(const Tensor& x) const { return down.forward(act(up.forward(x))); }
+};
+
+// ---- Block: one layer of the transformer -----------------------------------------------------------------------------
+
+// Both parts add to the residual stream x, [B, T, C] -> [B, T, C].
+struct Block {
+  std::unique_ptr<Attention> attention;
+  FeedForward mlp;
+  std::unique_ptr<Norm> attention_norm, mlp_norm;
+  double p;  // dropout
+
+  static constexpr const char* kind = "block";
+  Block(const Builder& b, const ModelConfig& c)
+      : attention(Registry<Attention>::make(c.attention, b / "attn", c)),
+        mlp(b / "mlp", c),
+        attention_norm(Registry<Norm>::make(c.norm, b / "attn_norm", c)),
+        mlp_norm(Registry<Norm>::make(c.norm, b / "mlp_norm", c)),
+        p(c.dropout) {}
+  virtual ~Block() = default;
+  virtual Tensor forward(const Tensor& x) const = 0;
+};
+
+// GPT-2: each part reads a normalised copy of the stream; the stream itself runs through untouched.
+struct PreNormBlock : Block {
+  using Block::Block;
+  Tensor forward(const Tensor& resid_pre) const override {
+    const Tensor resid_mid = add(resid_pre, dropout(attention->forward(attention_norm->forward(resid_pre)), p));
+    return add(resid_mid, dropout(mlp.forward(mlp_norm->forward(resid_mid)), p));
+  }
+};
+
+// The original transformer, and fairseq: the stream itself is normalised after each addition.
+struct PostNormBlock : Block {
+  using Block::Block;
+  Tensor forward(const Tensor& resid_pre) const override {
+    const Tensor resid_mid = attention_norm->forward(add(resid_pre, dropout(attention->forward(resid_pre), p)));
+    return mlp_norm->forward(add(resid_mid, dropout(mlp.forward(resid_mid), p)));
+  }
+};
+
+// ---- The transformer -------------------------------------------------------------------------------------------------
+
+struct Transformer {
+  ModelConfig config;
+  Tensor tokens;  // [V, C]: a vector for each token
+  std::unique_ptr<Positions> positions;
+  std::vector<std::unique_ptr<Block>> blocks;
+  std::unique_ptr<Norm> final_norm;
+  Tensor unembed;  // [V, C]: a direction for each token that may come next; the token table itself if tied
+
+  // Declares (or binds) all parameters through the builder. Error if the configuration makes no sense.
+  Transformer(const Builder& b, const ModelConfig& config);
+
+  // ids: B * T token ids, T <= context -> logits [B, T, V]. The ids must outlive the backward.
+  Tensor forward(std::span<const std::int32_t> ids, Index sequences) const {
+    Tensor x = embedding(tokens, ids, {sequences, static_cast<Index>(ids.size()) / sequences});
+    x = dropout(positions->forward(x), config.dropout);
+    for (const auto& block : blocks) x = block->forward(x);
+    return linear(final_norm->forward(x), unembed, {});
+  }
+};
+
+// Errors name the dial: sizes below 1, channels not divisible by heads, dropout outside [0, 1), unknown names.
+void check(const ModelConfig& config);
+
+}  // namespace ef

@@ -1,0 +1,650 @@
+// Every op of engine/ops.h against central differences, over many random shapes; the fused ops against their
+// definitions; and gradcheck itself against ops with deliberate faults.
+#include <cstdint>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "engine/blas.h"
+#include "engine/gradcheck.h"
+#include "engine/ops.h"
+#include "tests/helpers.h"
+
+namespace ef {
+namespace {
+
+using Function = std::function<Tensor(const std::vector<Tensor>&)>;
+
+// BLAS threads would only disturb each other on matrices this small.
+[[maybe_unused]] const bool one_thread = (blas::use_one_thread(), true);
+
+// ---- Random shapes
+// -----------------------------------------------------------------------------------------
+
+// What to check in one round: a function and its inputs.
+struct Trial {
+  Function f;
+  std::vector<GradcheckInput> inputs;
+  std::string note;  // for the message of a failure: what the shapes do not tell
+};
+
+// Draws the trial of one round. The first rounds are the corners: nothing, one, many.
+class Draw {
+ public:
+  enum Corner { no_rows, one_row, one_channel, one_number, large, corners };
+
+  Draw(const std::string& op, Index round) : round_(round), random_{0, stream_of(Purpose::test), 0} {
+    for (char c : op) random_.seed = 31 * random_.seed + static_cast<unsigned char>(c);
+    random_.step = static_cast<std::uint64_t>(round);
+  }
+  bool is(Corner corner) const { return round_ == corner; }
+  Index round() const { return round_; }
+  Index size(Index low, Index high) {
+    return low + static_cast<Index>(random_.below(next_++, static_cast<std::uint64_t>(high - low + 1)));
+  }
+  bool coin() { return size(0, 1) == 1; }
+  std::uint64_t seed() { return static_cast<std::uint64_t>(size(1, 1 << 30)); }
+
+  // Channels of a row.
+  Index channels() {
+    if (is(one_channel) || is(one_number)) return 1;
+    return is(large) ? size(33, 40) : size(1, 9);
+  }
+  // Any number of leading axes, then `last`.
+  Shape rows_then(std::initializer_list<Index> last, Index most_axes = 2) {
+    Shape shape;
+    const auto push = [&](Index n) { shape.dims[static_cast<std::size_t>(shape.rank++)] = n; };
+    const Index axes = size(0, most_axes);
+    if (is(no_rows)) {
+      push(0);
+    } else if (is(large)) {
+      push(size(5, 7));
+    } else if (!is(one_row) && !is(one_number)) {
+      for (Index i = 0; i < axes; ++i) push(size(1, 3));
+    }
+    for (Index n : last) push(n);
+    return shape;
+  }
+  // One to four axes.
+  Shape any_shape() {
+    if (is(no_rows)) return {3, 0, 2};
+    if (is(one_row)) return {0};
+    if (is(one_number)) return {1, 1, 1, 1};
+    if (is(large)) return {9, size(7, 11)};
+    Shape shape;
+    shape.rank = static_cast<int>(size(1, 4));
+    for (int axis = 0; axis < shape.rank; ++axis) shape[axis] = size(1, shape.rank > 2 ? 3 : 7);
+    return shape;
+  }
+  int axis_of(const Shape& shape) { return static_cast<int>(size(0, shape.rank - 1)); }
+  GradcheckInput normal(const Shape& shape, double spread = 1) { return random_input(shape, seed(), spread); }
+  // Normal numbers with |x| >= gap: away from a kink or a pole at 0.
+  GradcheckInput apart_from_zero(const Shape& shape, double gap) {
+    GradcheckInput input = normal(shape);
+    for (Real& x : input.values) x += Real(x < 0 ? -gap : gap);
+    return input;
+  }
+  // Rows whose variance is not small, where 1 / sqrt(variance) would bend too sharply for differences.
+  GradcheckInput spread_rows(const Shape& shape) {
+    GradcheckInput input = normal(shape);
+    for (std::size_t i = 0; i < input.values.size(); ++i)
+      input.values[i] += Real(static_cast<Index>(i) % shape.last() % 2 ? 2 : -2);
+    return input;
+  }
+  // Integers in [low, high]; shared, because a trial's function outlives this call.
+  std::shared_ptr<std::vector<std::int32_t>> integers(Index count, Index low, Index high) {
+    auto list = std::make_shared<std::vector<std::int32_t>>();
+    for (Index i = 0; i < count; ++i) list->push_back(static_cast<std::int32_t>(size(low, high)));
+    return list;
+  }
+
+ private:
+  Index round_;
+  Random random_;
+  std::uint64_t next_ = 0;
+};
+
+// The last axes of a shape, at least one.
+Shape suffix(const Shape& shape, int axes) {
+  Shape end;
+  for (int i = shape.rank - axes; i < shape.rank; ++i)
+    end.dims[static_cast<std::size_t>(end.rank++)] = shape[i];
+  return end;
+}
+
+Trial unary(Tensor (*op)(const Tensor&), GradcheckInput x) {
+  return {[op](const auto& in) { return op(in[0]); }, {std::move(x)}, ""};
+}
+
+Trial binary(Tensor (*op)(const Tensor&, const Tensor&), Draw& draw, bool broadcast) {
+  const Shape a = draw.any_shape();
+  const Shape b = broadcast ? suffix(a, static_cast<int>(draw.size(1, a.rank))) : a;
+  return {[op](const auto& in) { return op(in[0], in[1]); }, {draw.normal(a), draw.normal(b)}, ""};
+}
+
+Trial matmul_trial(Draw& draw, bool transpose_a, bool transpose_b) {
+  const Index m = draw.is(Draw::no_rows) ? 0 : draw.is(Draw::one_row) ? 1 : draw.size(1, 5);
+  const Index k = draw.round() == Draw::corners ? 0 : draw.channels();
+  const Index n = draw.is(Draw::one_channel) ? 1 : draw.size(1, 5);
+  const Shape lead = draw.rows_then({1, 1});  // the batch axes of both
+  Shape a = lead, b = lead;
+  a[a.rank - 2] = transpose_a ? k : m;
+  a[a.rank - 1] = transpose_a ? m : k;
+  b[b.rank - 2] = transpose_b ? n : k;
+  b[b.rank - 1] = transpose_b ? k : n;
+  return {[=](const auto& in) { return matmul(in[0], in[1], transpose_a, transpose_b); },
+          {draw.normal(a), draw.normal(b)},
+          ""};
+}
+
+Trial linear_trial(Draw& draw, bool bias) {
+  // One round with rows but no channels: y is the bias alone, or zero.
+  const bool nothing_in = draw.round() == Draw::corners;
+  const Index in = nothing_in ? 0 : draw.channels(), out = draw.is(Draw::one_number) ? 1 : draw.size(1, 6);
+  Trial trial{[bias](const auto& x) { return linear(x[0], x[1], bias ? x[2] : Tensor{}); },
+              {draw.normal(draw.rows_then({in}, 3)), draw.normal({out, in})},
+              ""};
+  if (bias) trial.inputs.push_back(draw.normal({out}));
+  return trial;
+}
+
+Trial layer_norm_trial(Draw& draw, bool bias) {
+  const Index channels = draw.channels();
+  const double epsilon = draw.coin() ? 1e-5 : 0.1;
+  Trial trial{[=](const auto& in) { return layer_norm(in[0], in[1], bias ? in[2] : Tensor{}, epsilon); },
+              {draw.spread_rows(draw.rows_then({channels}, 3)), draw.normal({channels})},
+              ""};
+  if (bias) trial.inputs.push_back(draw.normal({channels}));
+  return trial;
+}
+
+Trial attention_trial(Draw& draw, Index heads) {
+  const Index batch = draw.is(Draw::no_rows) ? 0 : draw.size(1, 2);
+  const Index tokens = draw.is(Draw::one_row) || draw.is(Draw::one_number) ? 1
+                       : draw.is(Draw::large)                              ? 20
+                                                                           : draw.size(1, 5);
+  const Index dim = draw.is(Draw::one_channel) || draw.is(Draw::one_number) ? 1 : draw.size(1, 3);
+  const Shape shape{batch, tokens, heads * dim};
+  const double factor = draw.coin() ? 1 / std::sqrt(static_cast<double>(dim)) : 0.7;
+  return {[=](const auto& in) { return causal_attention(in[0], in[1], in[2], heads, factor); },
+          {draw.normal(shape), draw.normal(shape), draw.normal(shape)},
+          "scale " + std::to_string(factor)};
+}
+
+// More tokens than the op works on at a time (64), so that it goes through several blocks.
+Trial long_attention_trial(Draw& draw) {
+  const Index lengths[] = {63, 64, 65, 128, 130};
+  const Index tokens = lengths[draw.round() % 5], heads = draw.size(1, 4), dim = draw.size(1, 3);
+  const Shape shape{draw.size(1, 2), tokens, heads * dim};
+  return {[=](const auto& in) { return causal_attention(in[0], in[1], in[2], heads, 0.8); },
+          {draw.normal(shape), draw.normal(shape), draw.normal(shape)},
+          std::to_string(heads) + " heads"};
+}
+
+Trial cross_entropy_trial(Draw& draw, bool some_ignored, CrossEntropy options) {
+  const Index vocab = draw.is(Draw::one_channel) ? 1 : draw.is(Draw::large) ? 101 : draw.size(1, 9);
+  const Shape shape = draw.rows_then({vocab}, 3);
+  const Index rows = shape.size() / vocab;
+  const auto targets = draw.integers(rows, 0, vocab - 1);
+  if (some_ignored) {
+    for (std::size_t i = 0; i < targets->size(); ++i)
+      if (draw.coin()) (*targets)[i] = ignored;
+  }
+  return {[=](const auto& in) { return cross_entropy(in[0], *targets, options); },
+          {draw.normal(shape, 3)},
+          std::to_string(rows) + " targets"};
+}
+
+Trial embedding_trial(Draw& draw) {
+  const Index vocab = draw.size(1, 5), channels = draw.channels();
+  // More ids than rows of the table: some occur again and again.
+  const Shape ids_shape = draw.is(Draw::no_rows)   ? Shape{2, 0}
+                          : draw.is(Draw::one_row) ? Shape{1}
+                                                   : Shape{draw.size(1, 3), draw.size(1, 4)};
+  const auto ids = draw.integers(ids_shape.size(), 0, vocab - 1);
+  return {[=](const auto& in) { return embedding(in[0], *ids, ids_shape); },
+          {draw.normal({vocab, channels})},
+          ""};
+}
+
+Trial dropout_trial(Draw& draw, double p, bool training) {
+  const std::uint64_t seed = draw.seed();
+  const Index first_sequence = draw.size(0, 5);
+  return {[=](const auto& in) {
+            Tape& tape = Tape::current();
+            tape.random = {seed, 0, 3};
+            tape.first_sequence = first_sequence;
+            tape.training = training;
+            return dropout(in[0], p);
+          },
+          {draw.normal(draw.any_shape())},
+          ""};
+}
+
+Trial reshape_trial(Draw& draw) {
+  const Shape from = draw.any_shape();
+  Shape to{from.size()};
+  if (draw.coin()) to = from.rank < 4 ? Shape{1, from.size()} : Shape{from[0] * from[1], from[2], from[3]};
+  return {[=](const auto& in) { return reshape(in[0], to); }, {draw.normal(from)}, "to " + to.str()};
+}
+
+// Between other ops, and used twice: what reaches it is added up.
+Trial reshape_inside_trial(Draw& draw) {
+  const Shape from = draw.any_shape(), to{from.size()};
+  return {[=](const auto& in) {
+            const Tensor flat = reshape(scale(in[0], Real(1.5)), to);
+            return mul(flat, add(flat, in[1]));
+          },
+          {draw.normal(from), draw.normal(to)},
+          ""};
+}
+
+Trial transpose_trial(Draw& draw) {
+  const Shape shape = draw.any_shape();
+  const int a = draw.axis_of(shape), b = draw.axis_of(shape);
+  return {[=](const auto& in) { return transpose(in[0], a, b); },
+          {draw.normal(shape)},
+          "axes " + std::to_string(a) + ", " + std::to_string(b)};
+}
+
+// sum and mean along an axis. A mean over no elements is an error, so there an empty shape keeps to its other
+// axes.
+Trial axis_trial(Tensor (*op)(const Tensor&, int), Draw& draw, bool of_nothing) {
+  Shape shape = draw.any_shape();
+  int axis = draw.axis_of(shape);
+  if (shape.size() == 0 && !of_nothing) {
+    shape = {3, 0, 2};
+    axis = 2;
+  }
+  return {
+      [=](const auto& in) { return op(in[0], axis); }, {draw.normal(shape)}, "axis " + std::to_string(axis)};
+}
+
+// ---- The table
+// ---------------------------------------------------------------------------------------------
+
+struct OpCheck {
+  std::string op;       // as declared in engine/ops.h
+  std::string variant;  // which of its uses
+  std::function<Trial(Draw&)> draw;
+  Index rounds = 24;
+};
+
+const std::vector<OpCheck>& op_checks() {
+  static const std::vector<OpCheck> checks = {
+      {"add", "same shape", [](Draw& d) { return binary(add, d, false); }},
+      {"add", "repeated over leading axes", [](Draw& d) { return binary(add, d, true); }},
+      {"add", "to itself",
+       [](Draw& d) {
+         return Trial{[](const auto& in) { return add(in[0], in[0]); }, {d.normal(d.any_shape())}, ""};
+       }},
+      {"mul", "same shape", [](Draw& d) { return binary(mul, d, false); }},
+      {"mul", "repeated over leading axes", [](Draw& d) { return binary(mul, d, true); }},
+      {"mul", "by itself",
+       [](Draw& d) {
+         return Trial{[](const auto& in) { return mul(in[0], in[0]); }, {d.normal(d.any_shape())}, ""};
+       }},
+      {"scale", "",
+       [](Draw& d) {
+         const Real factor = Real(d.size(-4, 4)) * Real(0.37);
+         return Trial{[=](const auto& in) { return scale(in[0], factor); }, {d.normal(d.any_shape())}, ""};
+       }},
+      {"dropout", "p = 0.3", [](Draw& d) { return dropout_trial(d, 0.3, true); }},
+      {"dropout", "not training", [](Draw& d) { return dropout_trial(d, 0.3, false); }},
+      {"dropout", "p = 0", [](Draw& d) { return dropout_trial(d, 0, true); }},
+      {"relu", "", [](Draw& d) { return unary(relu, d.apart_from_zero(d.any_shape(), 0.01)); }},
+      {"gelu", "", [](Draw& d) { return unary(gelu, d.normal(d.any_shape(), 2)); }},
+      {"gelu_tanh", "", [](Draw& d) { return unary(gelu_tanh, d.normal(d.any_shape(), 2)); }},
+      {"silu", "", [](Draw& d) { return unary(silu, d.normal(d.any_shape(), 3)); }},
+      {"reshape", "alone", reshape_trial},
+      {"reshape", "between other ops", reshape_inside_trial},
+      {"transpose", "", transpose_trial, 40},
+      {"sum", "of all", [](Draw& d) { return unary(sum, d.normal(d.any_shape())); }},
+      {"sum", "along an axis", [](Draw& d) { return axis_trial(sum, d, true); }, 40},
+      {"mean", "of all",
+       [](Draw& d) {
+         const Shape shape = d.any_shape();
+         return unary(mean, d.normal(shape.size() ? shape : Shape{2, 3}));
+       }},
+      {"mean", "along an axis", [](Draw& d) { return axis_trial(mean, d, false); }, 40},
+      {"linear", "with bias", [](Draw& d) { return linear_trial(d, true); }},
+      {"linear", "without bias", [](Draw& d) { return linear_trial(d, false); }},
+      {"matmul", "a b", [](Draw& d) { return matmul_trial(d, false, false); }},
+      {"matmul", "a b^T", [](Draw& d) { return matmul_trial(d, false, true); }},
+      {"matmul", "a^T b", [](Draw& d) { return matmul_trial(d, true, false); }},
+      {"matmul", "a^T b^T", [](Draw& d) { return matmul_trial(d, true, true); }},
+      {"layer_norm", "with bias", [](Draw& d) { return layer_norm_trial(d, true); }},
+      {"layer_norm", "without bias", [](Draw& d) { return layer_norm_trial(d, false); }},
+      {"rms_norm", "",
+       [](Draw& d) {
+         const Index channels = d.channels();
+         const double epsilon = d.coin() ? 1e-6 : 0.1;
+         return Trial{[=](const auto& in) { return rms_norm(in[0], in[1], epsilon); },
+                      {d.apart_from_zero(d.rows_then({channels}, 3), 0.3), d.normal({channels})},
+                      ""};
+       }},
+      {"softmax", "", [](Draw& d) { return unary(softmax, d.normal(d.rows_then({d.channels()}, 3), 2)); }},
+      {"causal_softmax", "",
+       [](Draw& d) {
+         const Index tokens = d.is(Draw::one_number) ? 1 : d.is(Draw::large) ? 11 : d.size(1, 6);
+         return unary(causal_softmax, d.normal(d.rows_then({tokens, tokens}), 2));
+       }},
+      {"causal_attention", "1 head", [](Draw& d) { return attention_trial(d, 1); }},
+      {"causal_attention", "2 heads", [](Draw& d) { return attention_trial(d, 2); }},
+      {"causal_attention", "3 heads", [](Draw& d) { return attention_trial(d, 3); }},
+      {"causal_attention", "4 heads", [](Draw& d) { return attention_trial(d, 4); }},
+      {"causal_attention", "longer than a block", long_attention_trial, 20},
+      {"causal_attention", "q, k and v the same tensor",
+       [](Draw& d) {
+         const Index heads = d.size(1, 3);
+         const Shape shape{d.size(1, 2), d.is(Draw::large) ? 70 : d.size(1, 4), 2 * heads};
+         return Trial{[=](const auto& in) { return causal_attention(in[0], in[0], in[0], heads, 0.6); },
+                      {d.normal(shape)},
+                      std::to_string(heads) + " heads"};
+       }},
+      {"embedding", "repeated ids", embedding_trial},
+      {"cross_entropy", "plain", [](Draw& d) { return cross_entropy_trial(d, false, {}); }},
+      {"cross_entropy", "some ignored, divided",
+       [](Draw& d) { return cross_entropy_trial(d, true, {.divisor = 3.7}); }},
+      {"cross_entropy", "label smoothing",
+       [](Draw& d) { return cross_entropy_trial(d, d.coin(), {.divisor = 2, .label_smoothing = 0.1}); }},
+  };
+  return checks;
+}
+
+std::string shapes_of(const std::vector<GradcheckInput>& inputs) {
+  std::string text;
+  for (const GradcheckInput& input : inputs) text += " " + input.shape.str();
+  return text;
+}
+
+TEST_CASE("gradients of every op agree with central differences", "[ops]") {
+  for (const OpCheck& check : op_checks()) {
+    for (Index round = 0; round < check.rounds; ++round) {
+      Draw draw(check.op + check.variant, round);
+      const Trial trial = check.draw(draw);
+      const GradcheckVerdict verdict = gradcheck(trial.f, trial.inputs);
+      INFO(check.op << " " << check.variant << ", round " << round << ", inputs" << shapes_of(trial.inputs)
+                    << " " << trial.note << ": " << verdict.message);
+      CHECK(verdict.ok);
+    }
+  }
+}
+
+// Names declared as "Tensor NAME(" in engine/ops.h, and how many declarations each has.
+std::map<std::string, int> declared_ops() {
+  std::ifstream header("engine/ops.h");
+  std::map<std::string, int> names;
+  const std::string start = "Tensor ";
+  for (std::string line; std::getline(header, line);) {
+    const std::size_t end = line.find('(');
+    if (line.compare(0, start.size(), start) == 0 && end != std::string::npos)
+      ++names[line.substr(start.size(), end - start.size())];
+  }
+  return names;
+}
+
+TEST_CASE("every op in engine/ops.h is checked", "[ops]") {
+  const std::map<std::string, int> declared = declared_ops();
+  REQUIRE(declared.size() >= 20);  // fewer: the tests do not run from the root of the repository
+  std::map<std::string, int> checked;
+  for (const OpCheck& check : op_checks()) {
+    ++checked[check.op];
+    INFO(check.op << " is checked here, but not declared in engine/ops.h");
+    CHECK(declared.count(check.op) == 1);
+    CHECK(check.rounds >= 20);
+  }
+  for (const auto& [name, declarations] : declared) {
+    INFO(name << " is declared in engine/ops.h: add it to op_checks(), once for each overload at least");
+    CHECK(checked[name] >= declarations);
+  }
+}
+
+// ---- Twins: the fused ops against their definitions
+// --------------------------------------------------------
+
+TEST_CASE("causal_attention is the composition of the ops that define it", "[ops]") {
+  struct Size {
+    Index batch, tokens, heads, dim;
+  };
+  for (const Size& s :
+       {Size{2, 5, 1, 3}, Size{1, 1, 2, 1}, Size{2, 64, 2, 4}, Size{1, 65, 3, 2}, Size{2, 130, 4, 5}}) {
+    const Index channels = s.heads * s.dim;
+    const Shape shape{s.batch, s.tokens, channels};
+    const double factor = 1 / std::sqrt(static_cast<double>(s.dim));
+    INFO(shape.str() << ", " << s.heads << " heads");
+    const std::vector<Real> seed = random_input(shape, 9).values;
+    Leaf q(shape, 1), k(shape, 2), v(shape, 3);
+    Tape tape;
+    Tape::Scope scope(tape);
+
+    std::vector<Real> pattern(static_cast<std::size_t>(s.batch * s.heads * s.tokens * s.tokens), Real(7));
+    const Tensor fused =
+        causal_attention(q.tensor(), k.tensor(), v.tensor(), s.heads, factor, pattern.data());
+    tape.backward(fused, seed);
+
+    Leaf q2(shape, 1), k2(shape, 2), v2(shape, 3);
+    const auto split = [&](Leaf& x) {
+      return transpose(reshape(x.tensor(), {s.batch, s.tokens, s.heads, s.dim}), 1, 2);
+    };
+    const Tensor weights = causal_softmax(scale(matmul(split(q2), split(k2), false, true), Real(factor)));
+    const Tensor composed = reshape(transpose(matmul(weights, split(v2)), 1, 2), shape);
+    tape.backward(composed, seed);
+
+    CHECK(distance(values_of(fused), values_of(composed)) < 1e-12);
+    CHECK(distance(pattern, values_of(weights)) < 1e-12);
+    CHECK(distance(q.gradient, q2.gradient) < 1e-12);
+    CHECK(distance(k.gradient, k2.gradient) < 1e-12);
+    CHECK(distance(v.gradient, v2.gradient) < 1e-12);
+  }
+}
+
+TEST_CASE("causal_attention computes the same with and without a pattern to fill", "[ops]") {
+  const Shape shape{2, 70, 6};
+  Leaf q(shape, 1), k(shape, 2), v(shape, 3);
+  std::vector<Real> pattern(2 * 3 * 70 * 70);
+  Tape tape;
+  Tape::Scope scope(tape);
+  const Tensor with = causal_attention(q.tensor(), k.tensor(), v.tensor(), 3, 0.5, pattern.data());
+  const Tensor without = causal_attention(q.tensor(), k.tensor(), v.tensor(), 3, 0.5);
+  CHECK(values_of(with) == values_of(without));
+}
+
+TEST_CASE("cross_entropy is a loop over log-sum-exp", "[ops]") {
+  const Index rows = 23, vocab = 17;
+  const auto n = static_cast<std::size_t>(vocab);
+  for (double smoothing : {0.0, 0.1, 0.9}) {
+    INFO("label smoothing " << smoothing);
+    Leaf logits({rows, vocab}, 5);
+    std::vector<std::int32_t> targets;
+    for (int r = 0; r < rows; ++r) targets.push_back(r % 5 == 2 ? ignored : 7 * r % 17);
+    const double divisor = 11.5;
+    Tape tape;
+    Tape::Scope scope(tape);
+    const Tensor loss = cross_entropy(logits.tensor(), targets, {divisor, smoothing});
+    tape.backward(loss);
+
+    double expected = 0;
+    std::vector<Real> gradient(logits.values.size());
+    for (std::size_t r = 0; r < targets.size(); ++r) {
+      if (targets[r] == ignored) continue;
+      double sum = 0;
+      for (std::size_t i = 0; i < n; ++i) sum += std::exp(logits.values[r * n + i]);
+      for (std::size_t i = 0; i < n; ++i) {
+        const double wanted = (static_cast<std::int32_t>(i) == targets[r] ? 1 - smoothing : 0) +
+                              smoothing / static_cast<double>(vocab);
+        const double log_p = logits.values[r * n + i] - std::log(sum);
+        expected -= wanted * log_p / divisor;
+        gradient[r * n + i] = (std::exp(log_p) - wanted) / divisor;
+      }
+    }
+    CHECK(loss.data[0] == Approx(expected).epsilon(1e-13));
+    CHECK(distance(logits.gradient, gradient) < 1e-14);
+  }
+}
+
+TEST_CASE("activations follow their formulas", "[ops]") {
+  std::vector<Real> points;
+  for (int i = -400; i <= 400; ++i) points.push_back(i / 40.0);
+  Leaf x({static_cast<Index>(points.size())}, points);
+  Tape tape;
+  Tape::Scope scope(tape);
+  const Tensor exact = gelu(x.tensor()), approximate = gelu_tanh(x.tensor()), swish = silu(x.tensor()),
+               rectified = relu(x.tensor());
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const double v = points[i];
+    const double u = std::sqrt(2 / std::acos(-1.0)) * (v + 0.044715 * v * v * v);
+    INFO("x = " << v);
+    CHECK(std::fabs(exact.data[i] - v * 0.5 * (1 + std::erf(v / std::sqrt(2.0)))) < 1e-14);
+    CHECK(std::fabs(approximate.data[i] - v * 0.5 * (1 + std::tanh(u))) < 1e-14);
+    CHECK(std::fabs(swish.data[i] - v / (1 + std::exp(-v))) < 1e-14);
+    CHECK(rectified.data[i] == std::max(v, 0.0));
+  }
+}
+
+TEST_CASE("embedding, transpose and the reductions put each number where it belongs", "[ops]") {
+  Tape tape;
+  Tape::Scope scope(tape);
+  Leaf x({2, 3, 2}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11});
+  CHECK(transpose(x.tensor(), 0, 2).shape == Shape{2, 3, 2});
+  CHECK(values_of(transpose(x.tensor(), 0, 2)) == std::vector<Real>{0, 6, 2, 8, 4, 10, 1, 7, 3, 9, 5, 11});
+  CHECK(transpose(x.tensor(), 2, 1).shape == Shape{2, 2, 3});
+  CHECK(values_of(transpose(x.tensor(), 2, 1)) == std::vector<Real>{0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11});
+  CHECK(sum(x.tensor(), 0).shape == Shape{3, 2});
+  CHECK(values_of(sum(x.tensor(), 0)) == std::vector<Real>{6, 8, 10, 12, 14, 16});
+  CHECK(values_of(mean(x.tensor(), 1)) == std::vector<Real>{2, 3, 8, 9});
+  CHECK(values_of(sum(x.tensor())) == std::vector<Real>{66});
+  CHECK(values_of(mean(x.tensor())) == std::vector<Real>{5.5});
+  CHECK(values_of(sum(Tensor{{0}, x.values.data()})) == std::vector<Real>{0});
+
+  Leaf table({3, 2}, {0, 1, 10, 11, 20, 21});
+  const std::vector<std::int32_t> ids = {2, 0, 2, 1};
+  const Tensor rows = embedding(table.tensor(), ids, {2, 2});
+  CHECK(rows.shape == Shape{2, 2, 2});
+  CHECK(values_of(rows) == std::vector<Real>{20, 21, 0, 1, 20, 21, 10, 11});
+}
+
+TEST_CASE("add and mul repeat b over the leading axes of a", "[ops]") {
+  Tape tape;
+  Tape::Scope scope(tape);
+  Leaf a({2, 3}, {1, 2, 3, 4, 5, 6}), b({3}, {10, 20, 30});
+  CHECK(values_of(add(a.tensor(), b.tensor())) == std::vector<Real>{11, 22, 33, 14, 25, 36});
+  CHECK(values_of(mul(a.tensor(), b.tensor())) == std::vector<Real>{10, 40, 90, 40, 100, 180});
+}
+
+// ---- Gradcheck finds faults
+// --------------------------------------------------------------------------------
+
+// y = x^2 with a fault. Each fault is one that a hand-written op has had somewhere, sometime.
+enum class Fault {
+  none,
+  assigns,            // dx = instead of dx +=
+  one_unwritten,      // the last element of y
+  writes_past_end,    // one element after y
+  writes_before,      // one element before y
+  changes_input,      // normalises in place, say
+  wrong_factor,       // dx = x dy instead of 2 x dy
+  wrong_at_one,       // right but for one element
+  forward_varies,     // depends on how often it was called
+  backward_varies,    // by far less than the tolerance of differences
+  gradient_past_end,  // one element after dx
+  backward_changes_input,
+};
+
+struct FaultySquare {
+  Fault fault;
+  std::shared_ptr<int> calls = std::make_shared<int>(0);
+
+  Tensor operator()(const std::vector<Tensor>& in) const {
+    const Tensor x = in[0];
+    const Index n = x.size();
+    Tensor y = Tape::current().output("faulty_square", x.shape, {x});
+    for (Index i = 0; i < n; ++i) {
+      if (fault == Fault::one_unwritten && i == n - 1) continue;
+      y.data[i] = x.data[i] * x.data[i];
+    }
+    ++*calls;
+    if (fault == Fault::writes_past_end) y.data[n] = 0;
+    if (fault == Fault::writes_before) y.data[-1] = 0;
+    if (fault == Fault::changes_input) x.data[n / 2] += Real(0.5);
+    if (fault == Fault::forward_varies) y.data[0] += Real(1e-12) * *calls;
+    return Tape::current().record(y, [x, y, n, f = fault, counter = calls.get()] {
+      for (Index i = 0; i < n; ++i) {
+        Real factor = 2;
+        if (f == Fault::wrong_factor || (f == Fault::wrong_at_one && i == n - 1)) factor = 1;
+        if (f == Fault::backward_varies) factor += Real(1e-12) * ++*counter;
+        const Real dx = factor * x.data[i] * y.grad[i];
+        x.grad[i] = f == Fault::assigns ? dx : x.grad[i] + dx;
+      }
+      if (f == Fault::gradient_past_end) x.grad[n] += 1;
+      if (f == Fault::backward_changes_input) x.data[0] = 0;
+    });
+  }
+};
+
+TEST_CASE("gradcheck reports every fault of an op", "[gradcheck]") {
+  const auto message = [](Fault fault, const Shape& shape) {
+    const GradcheckVerdict verdict = gradcheck(FaultySquare{fault}, {random_input(shape, 4, 1, 2)});
+    CHECK(verdict.ok == verdict.message.empty());
+    return verdict.message;
+  };
+  // All entries of the Jacobian; and so many elements that random projections are compared.
+  for (const Shape& shape : {Shape{3, 5}, Shape{13, 11}}) {
+    INFO(shape.str());
+    CHECK(message(Fault::none, shape) == "");
+    CHECK(contains(message(Fault::assigns, shape), "gradient of "));
+    CHECK(contains(message(Fault::one_unwritten, shape),
+                   "the forward left element " + std::to_string(shape.size() - 1) + " NaN"));
+    CHECK(contains(message(Fault::writes_past_end, shape), "the forward wrote outside of its memory"));
+    CHECK(contains(message(Fault::writes_before, shape), "the forward wrote outside of its memory"));
+    CHECK(contains(message(Fault::changes_input, shape), "the forward changed input 0"));
+    CHECK(contains(message(Fault::wrong_factor, shape), "gradient of "));
+    CHECK(contains(message(Fault::wrong_at_one, shape), "gradient of "));
+    CHECK(contains(message(Fault::forward_varies, shape), "two forward passes differ"));
+    CHECK(contains(message(Fault::backward_varies, shape), "two backward passes differ"));
+    CHECK(contains(message(Fault::gradient_past_end, shape), "the backward wrote outside of its memory"));
+    CHECK(contains(message(Fault::backward_changes_input, shape), "the backward changed input 0"));
+  }
+  CHECK(message(Fault::wrong_at_one, {2}) ==
+        "gradient of output 1 by element 1 of input 0: backward gives 0.486397, central differences give "
+        "0.972793");
+}
+
+TEST_CASE("gradcheck reports a gradient that depends on who else wants one", "[gradcheck]") {
+  // b's gradient is forgotten where a wants none.
+  const Function f = [](const std::vector<Tensor>& in) {
+    const Tensor a = in[0], b = in[1];
+    Tensor y = Tape::current().output("faulty_product", a.shape, {a, b});
+    for (Index i = 0; i < a.size(); ++i) y.data[i] = a.data[i] * b.data[i];
+    return Tape::current().record(y, [=] {
+      for (Index i = 0; a.grad && i < a.size(); ++i) {
+        a.grad[i] += y.grad[i] * b.data[i];
+        if (b.grad) b.grad[i] += y.grad[i] * a.data[i];
+      }
+    });
+  };
+  const GradcheckVerdict verdict = gradcheck(f, {random_input({4}, 1), random_input({4}, 2)});
+  CHECK(verdict.message == "the gradient of input 1 changes when input 0 wants none");
+}
+
+TEST_CASE("gradcheck reports a write outside of scratch memory", "[gradcheck]") {
+  const Function f = [](const std::vector<Tensor>& in) {
+    Scratch scratch(Tape::current().activations());
+    scratch.reals(5)[5] = 1;
+    return in[0];
+  };
+  CHECK(contains(gradcheck(f, {random_input({4}, 1)}).message, "the forward wrote outside of its memory"));
+}
+
+TEST_CASE("gradcheck passes on what the function throws, and says how wrong a right one is", "[gradcheck]") {
+  const auto input = random_input({3, 4}, 1);
+  check_throws([&] { gradcheck([](const auto& in) { return reshape(in[0], {5}); }, {input}); }, {"reshape"});
+  const GradcheckVerdict verdict = gradcheck([](const auto& in) { return silu(in[0]); }, {input});
+  CHECK(verdict.ok);
+  CHECK(verdict.worst > 0);
+  CHECK(verdict.worst < 1e-8);
+}
+
+}  // namespace
+}  // namespace ef

@@ -1,0 +1,129 @@
+#include "train/config.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "engine/error.h"
+#include "models/layers.h"
+#include "models/registry.h"
+#include "models/transformer.h"
+
+namespace ef {
+FieldList fields(Config& c) {
+  FieldList f;
+  f.group = "Data";
+  f.add("data", c.data, "builtin, a UTF-8 text file, or a folder with train.txt, valid.txt, test.txt");
+  f.add("tokens", c.tokens, "what a token is", {"chars", "words"});
+  f.add("windows", c.windows, "random stretches of the text, or consecutive blocks shuffled each epoch",
+        {"random", "blocks"});
+
+  f.group = "Model";
+  f.add("context", c.model.context, "tokens that the model sees at once");
+  f.add("layers", c.model.layers, "blocks");
+  f.add("heads", c.model.heads, "attention heads a block");
+  f.add("channels", c.model.channels, "width of the residual stream, a multiple of heads");
+  f.add("ffn", c.model.ffn, "width inside the feed-forward part");
+  f.add("dropout", c.model.dropout, "share of numbers dropped while training");
+  f.add("tied", c.model.tied, "the output matrix is the token table");
+  f.add("bias", c.model.bias, "biases in linear layers and layer norms");
+  f.add("block", c.model.block, "block", Registry<Block>::names());
+  f.add("attention", c.model.attention, "attention", Registry<Attention>::names());
+  f.add("norm", c.model.norm, "norm inside the blocks", Registry<Norm>::names());
+  f.add("final-norm", c.model.final_norm, "norm before the output", Registry<Norm>::names());
+  f.add("positions", c.model.positions, "positions", Registry<Positions>::names());
+  f.add("activation", c.model.activation, "activation of the feed-forward part", activation_names());
+  f.add("init", c.model.initialisation, "how weights start", Registry<Initialisation>::names());
+
+  f.group = "Training";
+  f.add("steps", c.steps, "updates");
+  f.add("batch", c.batch, "sequences an update, over all workers");
+  f.add("micro-batch", c.micro_batch, "at most so many sequences at once in a worker (0: its whole share)");
+  f.add("workers", c.workers, "threads (0: one for each processor)");
+  f.add("seed", c.seed, "of weights, data order and dropout");
+  f.add("optimiser", c.optimiser, "optimiser", {"adamw", "fairseq-adam"});
+  f.add("lr", c.schedule.peak, "learning rate after the warm-up");
+  f.add("min-lr", c.schedule.floor, "learning rate at the end (cosine, wsd)");
+  f.add("schedule", c.schedule.name, "learning rate over time",
+        {"constant", "cosine", "inverse-sqrt", "wsd"});
+  f.add("warmup", c.schedule.warmup, "updates of linear warm-up");
+  f.add("warmup-start", c.schedule.warmup_start, "learning rate of the first update of the warm-up");
+  f.add("decay-share", c.schedule.decay_share, "wsd: share of all updates that decay");
+  f.add("beta1", c.adam.beta1, "Adam's memory of the gradient");
+  f.add("beta2", c.adam.beta2, "Adam's memory of its square");
+  f.add("epsilon", c.adam.epsilon, "Adam's epsilon");
+  f.add("weight-decay", c.adam.weight_decay, "decoupled weight decay");
+  f.add("decay", c.decay, "which parameters decay", {"matrices", "all", "none"});
+  f.add("clip", c.clip, "largest norm of the gradient (0: no clipping)");
+  f.add("label-smoothing", c.label_smoothing, "share of the target spread over all classes");
+  f.add("overfit-one-batch", c.overfit_one_batch, "train on one batch only, to debug a layer");
+
+  f.group = "Run";
+  f.add("name", c.name, "the run's folder below --runs (default: after the preset)");
+  f.add("runs", c.runs, "where the folders of runs stand");
+  f.add("log-every", c.log_every, "updates between lines of metrics.jsonl");
+  f.add("eval-every", c.eval_every, "updates between validations (0: only at the end)");
+  f.add("checkpoint-every", c.checkpoint_every, "updates between checkpoints");
+  f.add("patience", c.patience, "stop after so many validations without a new best (0: never)");
+  f.add("sample-tokens", c.sample_tokens, "how many tokens to write at the end");
+  return f;
+}
+
+void check(const Config& c) {
+  const auto at_least = [](const char* name, double value, double least) {
+    if (!(value >= least))
+      fail(std::string("--") + name, number_text(value), "at least " + number_text(least));
+  };
+  at_least("steps", static_cast<double>(c.steps), 1);
+  at_least("batch", static_cast<double>(c.batch), 1);
+  at_least("micro-batch", static_cast<double>(c.micro_batch), 0);
+  at_least("workers", static_cast<double>(c.workers), 0);
+  at_least("lr", c.schedule.peak, 0);
+  at_least("min-lr", c.schedule.floor, 0);
+  at_least("warmup", static_cast<double>(c.schedule.warmup), 0);
+  at_least("warmup-start", c.schedule.warmup_start, 0);
+  at_least("clip", c.clip, 0);
+  at_least("log-every", static_cast<double>(c.log_every), 1);
+  at_least("eval-every", static_cast<double>(c.eval_every), 0);
+  at_least("checkpoint-every", static_cast<double>(c.checkpoint_every), 1);
+  at_least("patience", static_cast<double>(c.patience), 0);
+  at_least("sample-tokens", static_cast<double>(c.sample_tokens), 0);
+  if (!(c.label_smoothing >= 0 && c.label_smoothing < 1)) {
+    fail("--label-smoothing", number_text(c.label_smoothing), "0 <= s < 1");
+  }
+  if (!(c.schedule.decay_share >= 0 && c.schedule.decay_share <= 1)) {
+    fail("--decay-share", number_text(c.schedule.decay_share), "0 to 1");
+  }
+  ModelConfig model = c.model;
+  model.vocab = 2;  // known only once the data is read
+  check(model);
+}
+
+std::string to_json(const Config& config, const std::vector<std::pair<std::string, std::string>>& more) {
+  nlohmann::ordered_json json;
+  json["preset"] = config.preset;
+  Config copy = config;
+  for (const Field& field : fields(copy).list) {
+    if (field.is_text)
+      json[field.name] = field.get();
+    else
+      json[field.name] = nlohmann::ordered_json::parse(field.get());
+  }
+  for (const auto& [key, value] : more) json[key] = nlohmann::ordered_json::parse(value);
+  return json.dump(2) + "\n";
+}
+
+void from_json(Config& config, const std::string& text, const std::vector<std::string>& ignore) {
+  const auto json = nlohmann::ordered_json::parse(text, nullptr, false, true);  // comments are allowed
+  if (!json.is_object()) fail("config", "text that is not a JSON object", "{\"layers\": 4, ...}");
+  if (json.contains("preset")) {
+    if (!json["preset"].is_string()) fail("config: preset", json["preset"].dump(), "a name");
+    apply_preset(config, json["preset"].get<std::string>());
+  }
+  const FieldList all = fields(config);
+  for (const auto& [key, value] : json.items()) {
+    if (key == "preset" || std::find(ignore.begin(), ignore.end(), key) != ignore.end()) continue;
+    all.set(key, value.is_string() ? value.get<std::string>() : value.dump());
+  }
+}
+
+}  // namespace ef

@@ -1,0 +1,69 @@
+// All that makes a run what it is. Saved as config.json in the run's folder; a run can be repeated from it alone.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/optimiser.h"
+#include "models/config.h"
+#include "train/fields.h"
+
+namespace ef {
+
+struct Config {
+  std::string preset = "story";
+
+  // Data
+  std::string data = "builtin";  // or a file, or a folder with train.txt, valid.txt, test.txt
+  std::string tokens = "chars";  // or "words"
+  std::string windows = "random";  // or "blocks"
+
+  ModelConfig model;
+
+  // Training
+  Index steps = 1000;       // updates
+  Index batch = 16;         // sequences an update, over all workers
+  Index micro_batch = 0;    // at most so many sequences at once in a worker; 0: its whole share
+  Index workers = 0;        // threads; 0: one for each processor
+  std::uint64_t seed = 1;
+  std::string optimiser = "adamw";
+  OptimiserConfig adam;
+  std::string decay = "matrices";  // which parameters decay
+  ScheduleConfig schedule;         // its `total` is `steps`
+  double clip = 1;                 // largest norm of the gradient; 0: not clipped
+  double label_smoothing = 0;
+  bool overfit_one_batch = false;  // train on the first batch again and again: a working layer drives the loss to 0
+
+  // Watching
+  Index log_every = 10;         // updates between lines of metrics.jsonl
+  Index eval_every = 250;       // updates between validations; 0: only at the end
+  Index checkpoint_every = 500; // updates between checkpoints; one more at the end
+  Index patience = 0;           // stop after so many validations without a new best; 0: never
+  Index sample_tokens = 600;    // how much to write at the end
+  std::string name;             // the run's folder is runs/NAME; empty: named after the preset
+  std::string runs = "runs";    // where the folders of runs stand
+};
+
+// All fields, bound to this config: the one list from which command line, --help and config.json are made.
+FieldList fields(Config& config);
+
+// Sets everything that belongs to the preset. Error with the nearest name.
+void apply_preset(Config& config, const std::string& name);
+struct Preset {
+  std::string name, what;
+  void (*apply)(Config&);
+};
+const std::vector<Preset>& presets();
+
+// Mistakes that can be told before anything is built: zero steps, negative rates, ... (Error).
+void check(const Config& config);
+
+// `more`: further keys and their values as JSON text.
+std::string to_json(const Config& config, const std::vector<std::pair<std::string, std::string>>& more = {});
+// Sets the fields that the JSON object names. Keys that are no fields are an Error, except those in `ignore`.
+void from_json(Config& config, const std::string& text, const std::vector<std::string>& ignore = {});
+
+// The version of the code, as git describes it.
+const char* version();
+
+}  // namespace ef

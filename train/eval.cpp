@@ -1,0 +1,62 @@
+// eval: how well a trained model predicts held-out text.
+#include <algorithm>
+#include <cstdio>
+#include <thread>
+
+#include "engine/blas.h"
+#include "engine/error.h"
+#include "train/command_line.h"
+#include "train/run.h"
+#include "train/write.h"
+
+namespace ef {
+namespace {
+
+void evaluate(int argc, char** argv) {
+  std::string run_path, checkpoint = "best", split = "valid";
+  Index context = -1, workers = 0;
+  FieldList options;
+  options.group = "Model";
+  options.add("run", run_path, "the folder of a run, like runs/story (needed)");
+  options.add("checkpoint", checkpoint, "which weights", {"best", "last"});
+  options.group = "Text";
+  options.add("split", split, "which part of the run's data", {"train", "valid", "test"});
+  options.add("context", context, "tokens read but not scored before each stretch (-1: 400 of 512 of the window)");
+  options.add("workers", workers, "threads (0: one for each processor)");
+  const auto given = parse_command_line("eval", "Tells how well a trained model predicts held-out text.", options, argc, argv);
+  for (const auto& [name, text] : given) options.set(name, text);
+  if (run_path.empty()) fail("--run", "nothing", "the folder of a run", "train makes one, like runs/story");
+  if (workers == 0) workers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+
+  const LoadedModel loaded(run_path, checkpoint);
+  const Corpus corpus = load_data(loaded.saved.config);
+  check_fingerprint(corpus, loaded.saved);
+  const Split& text = split == "train" ? corpus.train : split == "valid" ? corpus.valid : corpus.test;
+  if (text.ids.empty()) fail("--split " + split, "nothing in " + corpus.name, "a corpus with that part");
+
+  Workers threads(workers);
+  Trainer trainer(loaded.saved.config, threads);
+  load_weights(loaded.path, trainer.parameters());
+  const Index window = loaded.saved.config.model.context;
+  const Index rows = std::max<Index>(1, 4096 / window);
+  std::printf("%s of %s, %td tokens, weights of step %td\n", split.c_str(), corpus.name.c_str(), text.size(), loaded.state.done);
+  const ValidationWindows blocks(text, corpus.first_input, window);
+  std::printf("without context  %s   (windows of %td, every token scored once)\n", describe(trainer.evaluate(blocks, rows)).c_str(), window);
+
+  // fairseq's --context-window 400 of 512, in proportion.
+  if (context < 0) context = window * 400 / 512;
+  if (context == 0 || !text.starts.empty()) return;  // whole documents: nothing stands before them
+  const ValidationWindows sliding(text, corpus.first_input, window, context);
+  std::printf("with context     %s   (the same windows slide by %td, their first %td tokens not scored)\n",
+              describe(trainer.evaluate(sliding, rows)).c_str(), window - context, context);
+}
+
+}  // namespace
+}  // namespace ef
+
+int main(int argc, char** argv) {
+  return ef::run_program("eval", [&] {
+    ef::blas::use_one_thread();
+    ef::evaluate(argc, argv);
+  });
+}

@@ -1,0 +1,42 @@
+// Files that are whole or not there: a program killed at any instant leaves the old one or the new one.
+#pragma once
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ef {
+
+// All bytes of a file. Error if it is missing, a folder, or unreadable.
+std::string read_file(const std::string& path);
+
+// Writes the parts, one after another, as the new content of `path`: into PATH.tmp beside it, synced to the
+// disk, then renamed. Error if anything goes wrong (full disk, read-only folder): the file that was there
+// stays as it was, and no temporary file is left.
+void write_atomically(const std::string& path, std::span<const std::string_view> parts);
+void write_atomically(const std::string& path, std::string_view text);
+
+// Creates the folder and those above it. Error if that cannot be done, or no file can be written in it.
+void make_folder(const std::string& path);
+
+// A text file that grows by whole lines. A line is with the operating system when line() returns: it survives
+// the death of the program, though not of the machine.
+class LineLog {
+ public:
+  explicit LineLog(const std::string& path);  // created if missing
+  ~LineLog();
+  LineLog(const LineLog&) = delete;
+  LineLog& operator=(const LineLog&) = delete;
+
+  void line(std::string_view text);  // without its line end. Error if it could not be written
+
+  // Rewrites the file with only those lines for which the predicate holds. A last line without its line end
+  // was cut off by a crash and goes too. A missing file is an empty one.
+  static void keep_lines_if(const std::string& path, const std::function<bool(std::string_view)>& predicate);
+
+ private:
+  std::string path_;
+  int file_;
+};
+
+}  // namespace ef

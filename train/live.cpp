@@ -1,0 +1,114 @@
+#include "train/live.h"
+
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdarg>
+#include <cstdio>
+
+#include "engine/error.h"
+
+namespace ef {
+namespace {
+
+[[gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...) {
+  char text[256];
+  std::va_list arguments;
+  va_start(arguments, pattern);
+  std::vsnprintf(text, sizeof text, pattern, arguments);
+  va_end(arguments);
+  return text;
+}
+
+double seconds_between(std::chrono::steady_clock::time_point a, std::chrono::steady_clock::time_point b) {
+  return std::chrono::duration<double>(b - a).count();
+}
+
+}  // namespace
+
+Live::Live(const std::string& log_path, double peak)
+    : log_(std::fopen(log_path.c_str(), "a")), peak_(peak), terminal_(isatty(STDOUT_FILENO) != 0) {
+  if (!log_) fail("cannot write " + log_path);
+  start_ = shown_ = rate_from_ = Clock::now();
+}
+
+Live::~Live() {
+  if (standing_) std::fputc('\n', stdout);
+  std::fclose(log_);
+}
+
+void Live::update(const Progress& progress) {
+  const auto now = Clock::now();
+  if (first_.steps == 0) first_ = rate_ = progress;  // speeds are counted from the first update on
+  last_ = progress;
+  loss_sum_ += progress.loss;
+  floor_sum_ += progress.floor;
+  ++averaged_;
+  if (seconds_between(shown_, now) < (terminal_ ? 0.1 : 10.0)) return;
+  shown_ = now;
+  if (terminal_) {
+    std::printf("\r%s\033[K", line().c_str());
+    std::fflush(stdout);
+    standing_ = true;
+  } else {
+    print(line());
+  }
+  if (!terminal_ || seconds_between(rate_from_, now) > 2) {  // forget, so that the line shows what is now
+    rate_from_ = now;
+    rate_ = progress;
+    loss_sum_ = floor_sum_ = 0;
+    averaged_ = 0;
+  }
+}
+
+std::string Live::line() const {
+  const double seconds = seconds_between(rate_from_, Clock::now());
+  const double since_start = seconds_between(start_, Clock::now());
+  const auto n = static_cast<double>(averaged_);
+  const double loss = loss_sum_ / n, floor = floor_sum_ / n;
+  std::string text = format("step %6td/%td  loss %.4f", last_.done, last_.steps, loss);
+  if (std::isfinite(floor)) text += format("  floor %.4f  excess %.4f", floor, loss - floor);
+  text += format("  ppl %.2f  lr %.1e", std::exp(loss), last_.learning_rate);
+  if (last_.tokens > rate_.tokens && seconds > 0) {
+    text += format("  %s tok/s", short_number((last_.tokens - rate_.tokens) / seconds).c_str());
+    if (peak_ > 0) text += format("  %.0f%% of sgemm", 100 * (last_.flops - rate_.flops) / seconds / peak_);
+  }
+  if (last_.done > first_.done) {
+    const double per_step = since_start / static_cast<double>(last_.done - first_.done);
+    text += "  ETA " + clock_time(per_step * static_cast<double>(last_.steps - last_.done));
+  }
+  return text;
+}
+
+void Live::print(const std::string& text) {
+  std::printf("%s%s\n", standing_ ? "\r\033[K" : "", text.c_str());
+  std::fflush(stdout);
+  standing_ = false;
+  log(text);
+}
+
+void Live::log(const std::string& text) {
+  std::fprintf(log_, "%s\n", text.c_str());
+  std::fflush(log_);
+}
+
+std::string with_commas(Index n) {
+  std::string text = std::to_string(n);
+  for (std::size_t i = text.size(); i > 3 + (n < 0);) text.insert(i -= 3, ",");
+  return text;
+}
+
+std::string short_number(double x) {
+  if (x >= 1e9) return format("%.1fG", x / 1e9);
+  if (x >= 1e6) return format("%.2fM", x / 1e6);
+  if (x >= 1e3) return format("%.1fk", x / 1e3);
+  return format("%.0f", x);
+}
+
+std::string clock_time(double seconds) {
+  const long s = std::lround(seconds);
+  if (s >= 3600) return format("%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+  return format("%ld:%02ld", s / 60, s % 60);
+}
+
+}  // namespace ef

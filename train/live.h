@@ -1,0 +1,52 @@
+// What a person sees while training runs: one line that is rewritten in a terminal, plain lines elsewhere.
+#pragma once
+#include <chrono>
+#include <string>
+
+#include "engine/real.h"
+
+namespace ef {
+
+// What one update did, for the line.
+struct Progress {
+  Index done = 0, steps = 0;
+  double loss = 0, floor = 0;  // nats a token; floor NaN if not known
+  double learning_rate = 0;
+  double tokens = 0, flops = 0;  // since the program started
+};
+
+class Live {
+ public:
+  // log_path: where plain lines go as well (appended). peak: the measured sgemm rate of all workers, FLOP/s.
+  Live(const std::string& log_path, double peak);
+  ~Live();
+  Live(const Live&) = delete;
+  Live& operator=(const Live&) = delete;
+
+  // After each update. Averages loss and floor since the last line; in a terminal rewrites its line up to ten times
+  // a second, elsewhere prints a line every ten seconds at most.
+  void update(const Progress& progress);
+
+  // A line that stays: ends the live line, if one stands there.
+  void print(const std::string& text);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::string line() const;
+  void log(const std::string& text);
+
+  std::FILE* log_;
+  double peak_;
+  bool terminal_, standing_ = false;
+  Clock::time_point start_, shown_, rate_from_;
+  Progress first_, last_, rate_;
+  double loss_sum_ = 0, floor_sum_ = 0;
+  Index averaged_ = 0;
+};
+
+// "1,234,567", "81.3k", "1:23:45"
+std::string with_commas(Index n);
+std::string short_number(double x);
+std::string clock_time(double seconds);
+
+}  // namespace ef

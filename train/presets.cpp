@@ -1,0 +1,105 @@
+// Named settings of all options, to start from.
+#include "engine/error.h"
+#include "engine/nearest.h"
+#include "train/config.h"
+
+namespace ef {
+namespace {
+
+// The built-in language, in two minutes on two cores.
+void story(Config& c) {
+  c.model.context = 256;
+  c.model.layers = 2;
+  c.model.heads = 4;
+  c.model.channels = 128;
+  c.model.ffn = 512;
+  c.steps = 1500;
+  c.batch = 16;
+  c.schedule.peak = 3e-3;
+  c.schedule.floor = 1e-4;
+  c.schedule.warmup = 100;
+  c.adam.beta2 = 0.99;
+}
+
+// GPT-2's architecture, small: Pre-LN, learned positions, GELU. The default of every dial.
+void gpt2(Config&) {}
+
+// nanoGPT's example for a CPU: Tiny Shakespeare in characters, 2,000 updates.
+void shakespeare(Config& c) {
+  c.data = "data/corpora/tinyshakespeare/input.txt";
+  c.model.bias = false;
+  c.steps = 2000;
+  c.batch = 12;
+  c.schedule.peak = 1e-3;
+  c.schedule.floor = 1e-4;
+  c.schedule.warmup = 100;
+  c.adam.beta2 = 0.99;
+}
+
+// fairseq's transformer_lm as the paper uses it: one layer, one head, Post-LN, 128 channels everywhere,
+// WikiText-2.
+void paper(Config& c) {
+  c.data = "data/corpora/wikitext-2";
+  c.tokens = "words";
+  c.windows = "blocks";
+  c.model.context = 512;
+  c.model.layers = 1;
+  c.model.heads = 1;
+  c.model.channels = 128;
+  c.model.ffn = 128;
+  c.model.dropout = 0.1;
+  c.model.block = "post-norm";
+  c.model.final_norm = "none";
+  c.model.positions = "sinusoidal";
+  c.model.activation = "relu";
+  c.model.initialisation = "fairseq";
+  c.steps = 50000;
+  c.batch = 64;  // 64 x 512 tokens: fairseq's 2,048 tokens x 16 micro-batches
+  c.micro_batch = 4;
+  c.optimiser = "fairseq-adam";
+  c.adam.beta2 = 0.98;
+  c.adam.weight_decay = 0.01;
+  c.decay = "all";
+  c.schedule.name = "inverse-sqrt";
+  c.schedule.peak = 5e-4;
+  c.schedule.warmup = 4000;
+  c.schedule.warmup_start = 1e-7;
+  c.clip = 0;
+  c.log_every = 8;
+  c.eval_every = 64;  // an epoch
+  c.checkpoint_every = 64;
+  c.sample_tokens = 100;
+}
+
+void paper_untied(Config& c) {
+  paper(c);
+  c.model.tied = false;
+}
+
+}  // namespace
+
+const std::vector<Preset>& presets() {
+  static const std::vector<Preset> all = {
+      {"story", "the built-in language in characters: learns in two minutes", story},
+      {"gpt2", "GPT-2's architecture, small: Pre-LN, learned positions, GELU", gpt2},
+      {"shakespeare", "Tiny Shakespeare in characters, nanoGPT's settings for a CPU", shakespeare},
+      {"paper", "WikiText-2 in words, fairseq's Post-LN transformer_lm, 1 layer, 1 head", paper},
+      {"paper-untied", "the same with an output matrix of its own", paper_untied},
+  };
+  return all;
+}
+
+void apply_preset(Config& config, const std::string& name) {
+  std::vector<std::string> names;
+  for (const Preset& preset : presets()) {
+    names.push_back(preset.name);
+    if (preset.name != name) continue;
+    config = Config{};
+    config.preset = name;
+    preset.apply(config);
+    return;
+  }
+  fail("no preset called " + name, "", "", suggestion(name, names));
+}
+
+}  // namespace ef

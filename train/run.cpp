@@ -1,0 +1,175 @@
+#include "train/run.h"
+
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "engine/error.h"
+#include "train/files.h"
+#include "train/safetensors.h"
+
+namespace ef {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* format = "eigenformer checkpoint 1";
+// The moments stand in the same file as the weights, under the weights' paths behind these.
+constexpr const char* first_moment = "optimiser.first_moment.";
+constexpr const char* second_moment = "optimiser.second_moment.";
+
+std::vector<Index> sizes(const Shape& shape) {
+  return {shape.dims.begin(), shape.dims.begin() + shape.rank};
+}
+
+void read_into(const SafetensorsFile& file, const std::string& name, const Parameter& parameter, Real* flat) {
+  const std::vector<Index> expected = sizes(parameter.shape);
+  if (file.shape(name) != expected) {
+    fail("checkpoint: shape of " + name, "another", parameter.shape.str(),
+         "was it saved by another configuration?");
+  }
+  file.read(name, {flat + parameter.offset, static_cast<std::size_t>(parameter.shape.size())});
+}
+
+RunState state_of(const SafetensorsFile& file, const std::string& path) {
+  const auto& metadata = file.metadata();
+  const auto get = [&](const char* key) {
+    const auto found = metadata.find(key);
+    if (found == metadata.end())
+      fail("checkpoint " + path, "no metadata '" + std::string(key) + "'", "a checkpoint of this program");
+    return found->second;
+  };
+  if (get("format") != format) fail("checkpoint " + path + ": format", get("format"), format);
+  RunState state;
+  const auto read = [&](const char* key, auto& value) {
+    const std::string text = get(key);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || *end != 0)
+      fail("checkpoint " + path + ": " + key, "'" + text + "'", "a number");
+  };
+  read("done", state.done);
+  read("best", state.best);
+  read("validated", state.validated);
+  read("since_best", state.since_best);
+  return state;
+}
+
+std::string fingerprint_text(const Corpus& corpus) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(corpus.fingerprint()));
+  return text;
+}
+
+}  // namespace
+
+RunFolder create_run(const Config& config) {
+  const std::string base = config.runs + "/" + (config.name.empty() ? config.preset : config.name);
+  RunFolder run{base};
+  if (!config.name.empty() && fs::exists(base)) {
+    fail("run " + base + " exists already", "", "",
+         "--resume " + base + " goes on with it; or choose another --name");
+  }
+  for (int n = 2; fs::exists(run.path); ++n) run.path = base + "-" + std::to_string(n);
+  make_folder(run.path);
+  make_folder(run.file("checkpoint"));
+  return run;
+}
+
+RunFolder open_run(const std::string& path) {
+  const RunFolder run{path};
+  if (!fs::is_directory(path)) fail("no run at " + path, "", "a folder that train has made, like runs/story");
+  if (!fs::exists(run.file("config.json"))) fail("no config.json in " + path, "", "the folder of a run");
+  if (!fs::exists(run.last()))
+    fail("no checkpoint in " + path, "", "checkpoint/last.safetensors",
+         "did the run end before its first one?");
+  return run;
+}
+
+void save_checkpoint(const std::string& path, Trainer& trainer, const RunState& state) {
+  std::vector<ArrayView> arrays;
+  Parameters& parameters = trainer.parameters();
+  const auto add = [&](const std::string& prefix, const Real* flat) {
+    for (const Parameter& p : parameters.list())
+      arrays.push_back({prefix + p.path, sizes(p.shape), flat + p.offset});
+  };
+  add("", parameters.values());
+  add(first_moment, trainer.optimiser().first_moment.data());
+  add(second_moment, trainer.optimiser().second_moment.data());
+  write_safetensors(path, arrays,
+                    {{"format", format},
+                     {"version", version()},
+                     {"done", std::to_string(state.done)},
+                     {"best", number_text(state.best)},
+                     {"validated", std::to_string(state.validated)},
+                     {"since_best", std::to_string(state.since_best)}});
+}
+
+RunState load_checkpoint(const std::string& path, Trainer& trainer) {
+  const SafetensorsFile file(path);
+  const RunState state = state_of(file, path);
+  for (const Parameter& p : trainer.parameters().list()) {
+    read_into(file, p.path, p, trainer.parameters().values());
+    read_into(file, first_moment + p.path, p, trainer.optimiser().first_moment.data());
+    read_into(file, second_moment + p.path, p, trainer.optimiser().second_moment.data());
+  }
+  return state;
+}
+
+RunState load_weights(const std::string& path, Parameters& parameters) {
+  const SafetensorsFile file(path);
+  for (const Parameter& p : parameters.list()) read_into(file, p.path, p, parameters.values());
+  return state_of(file, path);
+}
+
+void save_config(const RunFolder& run, const Config& config, const Corpus& corpus, Index parameters) {
+  write_atomically(run.file("config.json"),
+                   to_json(config, {{"version", nlohmann::json(version()).dump()},
+                                    {"data-fingerprint", '"' + fingerprint_text(corpus) + '"'},
+                                    {"vocabulary", std::to_string(corpus.tokenizer.vocab_size())},
+                                    {"parameters", std::to_string(parameters)}}));
+  write_atomically(run.file("tokenizer.txt"), corpus.tokenizer.save());
+}
+
+SavedConfig load_config(const RunFolder& run) {
+  SavedConfig saved;
+  const std::string text = read_file(run.file("config.json"));
+  from_json(saved.config, text, {"version", "data-fingerprint", "vocabulary", "parameters"});
+  const auto json = nlohmann::json::parse(text, nullptr, false, true);
+  saved.data_fingerprint = json.value("data-fingerprint", "");
+  return saved;
+}
+
+void check_fingerprint(const Corpus& corpus, const SavedConfig& saved) {
+  if (fingerprint_text(corpus) == saved.data_fingerprint) return;
+  fail("fingerprint of the data " + saved.config.data, fingerprint_text(corpus), saved.data_fingerprint,
+       "has the text changed since the run began?");
+}
+
+LoadedModel::LoadedModel(const std::string& folder, const std::string& checkpoint)
+    : tokenizer(Tokenizer::load(read_file(open_run(folder).file("tokenizer.txt")))) {
+  const RunFolder run{folder};
+  saved = load_config(run);
+  saved.config.model.vocab = tokenizer.vocab_size();
+  Transformer declare(Builder(parameters_, nullptr), saved.config.model);
+  parameters_.allocate();
+  path = checkpoint == "best" && fs::exists(run.best()) ? run.best() : run.last();
+  state = load_weights(path, parameters_);
+  model_ = std::make_unique<Transformer>(Builder(parameters_, nullptr), saved.config.model);
+}
+
+Corpus load_data(const Config& config) {
+  // Enough that no story is seen twice in a run of the default length; text is made in a second.
+  if (config.data == "builtin") return builtin_corpus(1, 8'000'000, 100'000);
+  return load_corpus(config.data, config.tokens == "words" ? Tokenizer::Kind::words : Tokenizer::Kind::chars);
+}
+
+MetricsLine::MetricsLine(Index step, const std::string& split)
+    : text_("{\"step\":" + std::to_string(step) + ",\"split\":\"" + split + "\"") {}
+
+MetricsLine& MetricsLine::add(const std::string& key, double value) {
+  text_ += ",\"" + key + "\":" + (std::isfinite(value) ? number_text(value) : "null");
+  return *this;
+}
+
+}  // namespace ef

@@ -1,0 +1,88 @@
+// The folder of a run: its configuration, metrics, checkpoint, and what it wrote.
+//
+//   config.json            all options, the version of the code, the data's fingerprint
+//   tokenizer.txt          ids and tokens
+//   metrics.jsonl          one JSON object a line, each with its step; a function of the configuration alone, so a
+//                          resumed run leaves the same bytes as an uninterrupted one
+//   log.txt                what was shown on the screen, with times and speeds
+//   checkpoint/last.safetensors   weights, moments and state; checkpoint/best.safetensors: the best validation
+//   sample.txt, report.html       at the end
+#pragma once
+#include <string>
+
+#include "data/corpus.h"
+#include "train/config.h"
+#include "train/trainer.h"
+
+namespace ef {
+
+struct RunFolder {
+  std::string path;
+  std::string file(const std::string& name) const { return path + "/" + name; }
+  std::string last() const { return file("checkpoint/last.safetensors"); }
+  std::string best() const { return file("checkpoint/best.safetensors"); }
+};
+
+// Makes the folder RUNS/NAME; without a name the first free of RUNS/PRESET, RUNS/PRESET-2, ... Error if a named run
+// exists, or the folder cannot be written.
+RunFolder create_run(const Config& config);
+
+// Error if there is no run, or it has no checkpoint.
+RunFolder open_run(const std::string& path);
+
+// What the loop knows besides weights and moments.
+struct RunState {
+  Index done = 0;            // updates
+  double best = 0;           // smallest validation loss so far, in nats a token; meaningful if validated > 0
+  Index validated = 0;       // how many validations there were
+  Index since_best = 0;      // of these, since the best one
+};
+
+void save_checkpoint(const std::string& path, Trainer& trainer, const RunState& state);
+// Error if the file is damaged or belongs to another model.
+RunState load_checkpoint(const std::string& path, Trainer& trainer);
+// The weights alone, into parameters that are allocated.
+RunState load_weights(const std::string& path, Parameters& parameters);
+
+// What config.json holds: the options, and what they led to. Writes tokenizer.txt, too.
+void save_config(const RunFolder& run, const Config& config, const Corpus& corpus, Index parameters);
+struct SavedConfig {
+  Config config;
+  std::string data_fingerprint;
+};
+SavedConfig load_config(const RunFolder& run);
+// Error if the data are not those that the run was trained on.
+void check_fingerprint(const Corpus& corpus, const SavedConfig& saved);
+
+// A trained model, ready to write or to be judged.
+class LoadedModel {
+ public:
+  // From the folder of a run; checkpoint: "best" or "last". Error if there is none.
+  LoadedModel(const std::string& run, const std::string& checkpoint);
+  const Transformer& model() const { return *model_; }
+
+  SavedConfig saved;
+  Tokenizer tokenizer;
+  std::string path;  // of the checkpoint
+  RunState state;
+
+ private:
+  Parameters parameters_;
+  std::unique_ptr<Transformer> model_;
+};
+
+// The corpus that a configuration names. The built-in language does not depend on the run's seed.
+Corpus load_data(const Config& config);
+
+// One line of metrics.jsonl. Numbers that are not finite become null.
+class MetricsLine {
+ public:
+  MetricsLine(Index step, const std::string& split);
+  MetricsLine& add(const std::string& key, double value);
+  std::string text() const { return text_ + "}"; }
+
+ private:
+  std::string text_;
+};
+
+}  // namespace ef

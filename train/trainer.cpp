@@ -1,0 +1,157 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/blas.h"
+#include "engine/error.h"
+
+namespace ef {
+
+Trainer::Trainer(const Config& config, Workers& workers) : config_(config), workers_(workers) {
+  config_.schedule.total = config.steps;
+  Transformer declare(Builder(parameters_, nullptr), config.model);
+  parameters_.allocate();
+  parameters_.initialise(config.seed);
+  optimiser_ = make_optimiser(config.optimiser, parameters_, config.adam, decay_group(config.decay));
+  for (Index worker = 0; worker < workers.count(); ++worker) {
+    auto replica = std::make_unique<Replica>();
+    replica->gradients = Buffer(parameters_.flat_size());
+    replica->model =
+        std::make_unique<Transformer>(Builder(parameters_, replica->gradients.data()), config.model);
+    replicas_.push_back(std::move(replica));
+  }
+}
+
+// Adds the gradients of these rows of the batch to the replica's, and their loss to its loss.
+void Trainer::forward_backward(Replica& replica, const Batch& batch, Share rows, Index done,
+                               bool check_finite) {
+  Tape& tape = replica.tape;
+  const Tape::Scope scope(tape);
+  tape.recording = tape.training = true;
+  tape.check_finite = check_finite;
+  tape.random = {config_.seed, 0, static_cast<std::uint64_t>(done)};
+  const CrossEntropy options{static_cast<double>(std::max<Index>(batch.scored, 1)), config_.label_smoothing};
+  const Index chunk = config_.micro_batch > 0 ? config_.micro_batch : std::max<Index>(rows.size(), 1);
+  for (Index first = rows.first; first < rows.last; first += chunk) {
+    const Index sequences = std::min(chunk, rows.last - first);
+    const auto at = static_cast<std::size_t>(first * batch.tokens);
+    const auto count = static_cast<std::size_t>(sequences * batch.tokens);
+    tape.reset();
+    tape.first_sequence = first;
+    const Tensor logits = replica.model->forward(std::span(batch.inputs).subspan(at, count), sequences);
+    const Tensor loss = cross_entropy(logits, std::span(batch.targets).subspan(at, count), options);
+    tape.backward(loss);
+    replica.loss += static_cast<double>(loss.data[0]);
+  }
+}
+
+// Adds one slice of all workers' gradients to the first worker's, and takes its sum of squares.
+void Trainer::reduce_slice(Index worker) {
+  const Share slice = share_of(parameters_.flat_size(), worker, workers_.count(), 16);
+  Real* total = replicas_[0]->gradients.data();
+  for (std::size_t other = 1; other < replicas_.size(); ++other) {
+    const Real* g = replicas_[other]->gradients.data();
+    for (Index i = slice.first; i < slice.last; ++i) total[i] += g[i];
+  }
+  replicas_[static_cast<std::size_t>(worker)]->squares = sum_of_squares(total + slice.first, slice.size());
+}
+
+double Trainer::loss_and_gradients(const Batch& batch, Index done) {
+  workers_.run([&](Index worker) {
+    Replica& replica = *replicas_[static_cast<std::size_t>(worker)];
+    const double flops = blas::flops_of_this_thread();
+    replica.loss = 0;
+    replica.gradients.zero();
+    forward_backward(replica, batch, share_of(batch.sequences, worker, workers_.count()), done, false);
+    replica.flops += blas::flops_of_this_thread() - flops;
+  });
+  workers_.run([&](Index worker) { reduce_slice(worker); });
+  double loss = 0;
+  for (const auto& replica : replicas_) loss += replica->loss;
+  return loss;
+}
+
+StepResult Trainer::step(const Batch& batch, Index done) {
+  StepResult result;
+  result.loss = loss_and_gradients(batch, done);
+  result.learning_rate = learning_rate(config_.schedule, done);
+  double squares = 0;
+  for (const auto& replica : replicas_) squares += replica->squares;
+  result.gradient_norm = std::sqrt(squares);
+  if (!std::isfinite(result.loss) || !std::isfinite(result.gradient_norm)) explain(batch, done, result.loss);
+
+  const bool clips = config_.clip > 0 && result.gradient_norm > config_.clip;
+  const double gradient_scale = clips ? config_.clip / result.gradient_norm : 1;
+  workers_.run([&](Index worker) {
+    const Share slice = share_of(parameters_.flat_size(), worker, workers_.count(), 16);
+    optimiser_->update(parameters_.values(), gradients(), slice.first, slice.last, done + 1,
+                       result.learning_rate, gradient_scale);
+  });
+  return result;
+}
+
+// Runs the step once more, looking at the output of every op.
+void Trainer::explain(const Batch& batch, Index done, double loss) {
+  const std::string when = "step " + std::to_string(done + 1) + ": ";
+  try {
+    for (Index row = 0; row < batch.sequences; ++row) {
+      forward_backward(*replicas_[0], batch, {row, row + 1}, done, true);
+    }
+  } catch (const NumericalError& error) {
+    throw NumericalError(when + error.what());
+  }
+  loss_and_gradients(batch, done);
+  for (const Parameter& parameter : parameters_.list()) {
+    const Real* g = gradients() + parameter.offset;
+    const bool finite = std::all_of(g, g + parameter.shape.size(), [](Real x) { return std::isfinite(x); });
+    if (!finite) throw NumericalError(when + "NaN or infinity in the gradient of " + parameter.path);
+  }
+  throw NumericalError(when + "the loss is " + std::to_string(loss) + ", or the gradient's norm overflows");
+}
+
+Evaluation Trainer::evaluate(const ValidationWindows& windows, Index rows) {
+  const Index batches = windows.batches(rows);
+  std::vector<Evaluation> parts(static_cast<std::size_t>(batches));
+  workers_.run([&](Index worker) {
+    Replica& replica = *replicas_[static_cast<std::size_t>(worker)];
+    Tape& tape = replica.tape;
+    const Tape::Scope scope(tape);
+    tape.recording = tape.training = tape.check_finite = false;
+    Batch batch;
+    for (Index k = worker; k < batches; k += workers_.count()) {
+      tape.reset();
+      windows.fill(batch, k, rows);
+      const Tensor logits = replica.model->forward(batch.inputs, batch.sequences);
+      const Tensor nats = cross_entropy(logits, batch.targets);
+      parts[static_cast<std::size_t>(k)] = {static_cast<double>(nats.data[0]), batch.floor_nats,
+                                            batch.scored};
+    }
+    tape.reset();
+  });
+  Evaluation total;
+  for (const Evaluation& part : parts) {
+    total.nats += part.nats;
+    total.floor_nats += part.floor_nats;
+    total.tokens += part.tokens;
+  }
+  return total;
+}
+
+MemoryPlan Trainer::plan() const {
+  const std::size_t flat = static_cast<std::size_t>(parameters_.flat_size()) * sizeof(Real);
+  MemoryPlan plan{flat, 2 * flat, flat * replicas_.size(), 0, 0};
+  for (const auto& replica : replicas_) {
+    plan.activations += replica->tape.activations().bytes_peak();
+    plan.activation_gradients += replica->tape.gradients().bytes_peak();
+  }
+  return plan;
+}
+
+double Trainer::flops() const {
+  double total = 0;
+  for (const auto& replica : replicas_) total += replica->flops;
+  return total;
+}
+
+}  // namespace ef

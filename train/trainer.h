@@ -1,0 +1,84 @@
+// One step of training, divided among workers by replica.
+//
+// Each worker has a tape, gradients and a copy of the model's handles; all share one set of weights. A step:
+//   1. each worker runs forward and backward over its share of the batch's sequences, in micro-batches,
+//      adding to its own gradients;
+//   2. each adds up one slice of all workers' gradients, in the order of the workers;
+//   3. each updates one slice of the weights.
+// Sums are always taken in the same order, so a run is repeated to the bit by the same number of workers.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "data/batches.h"
+#include "engine/tape.h"
+#include "engine/workers.h"
+#include "models/transformer.h"
+#include "train/config.h"
+
+namespace ef {
+
+struct StepResult {
+  double loss = 0;           // mean over the scored targets, in nats, label smoothing included
+  double gradient_norm = 0;  // before clipping
+  double learning_rate = 0;
+};
+
+struct Evaluation {
+  double nats = 0;        // sum over the scored targets
+  double floor_nats = 0;  // the same in the true language; NaN if not known
+  Index tokens = 0;
+  double loss() const { return nats / static_cast<double>(tokens); }
+  double floor() const { return floor_nats / static_cast<double>(tokens); }
+};
+
+// Bytes that training needs, by what for.
+struct MemoryPlan {
+  std::size_t weights = 0, optimiser = 0, gradients = 0, activations = 0, activation_gradients = 0;
+  std::size_t total() const { return weights + optimiser + gradients + activations + activation_gradients; }
+};
+
+class Trainer {
+ public:
+  // Draws the weights from config.seed. config.model.vocab must be set. Error if the configuration makes no sense.
+  Trainer(const Config& config, Workers& workers);
+
+  // The update that follows `done` updates, on this batch. Throws NumericalError, with the weights as they were, if
+  // the loss or the gradient is not finite; its message names the first op or parameter, and the step.
+  StepResult step(const Batch& batch, Index done);
+
+  // Forward and backward without an update: loss and gradients, summed over workers, in gradients(). Also the way to
+  // touch all memory that a step needs before plan() is asked.
+  double loss_and_gradients(const Batch& batch, Index done);
+
+  // Nats of all windows (no dropout, no label smoothing): the same bits for any number of workers.
+  Evaluation evaluate(const ValidationWindows& windows, Index rows);
+
+  MemoryPlan plan() const;
+  double flops() const;  // of all matmuls so far, over all workers
+
+  Parameters& parameters() { return parameters_; }
+  Optimiser& optimiser() { return *optimiser_; }
+  const Real* gradients() const { return replicas_.front()->gradients.data(); }
+  const Transformer& model() const { return *replicas_.front()->model; }
+  Tape& tape() { return replicas_.front()->tape; }
+
+ private:
+  struct Replica {
+    Tape tape;
+    Buffer gradients;
+    std::unique_ptr<Transformer> model;
+    double loss = 0, squares = 0, flops = 0;
+  };
+  void forward_backward(Replica& replica, const Batch& batch, Share rows, Index done, bool check_finite);
+  void reduce_slice(Index worker);
+  [[noreturn]] void explain(const Batch& batch, Index done, double loss);
+
+  Config config_;
+  Workers& workers_;
+  Parameters parameters_;
+  std::vector<std::unique_ptr<Replica>> replicas_;
+  std::unique_ptr<Optimiser> optimiser_;
+};
+
+}  // namespace ef

@@ -1,0 +1,61 @@
+#include "train/write.h"
+
+#include <cmath>
+#include <cstdio>
+
+#include "data/corpus.h"
+#include "data/language.h"
+
+namespace ef {
+
+std::string write_text(const Transformer& model, Tape& tape, const Tokenizer& tokenizer, bool documents,
+                       const std::string& prompt, Index tokens, const Sampling& sampling, std::uint64_t seed,
+                       const std::function<void(const std::string&)>& show) {
+  std::vector<std::int32_t> ids = {first_input(tokenizer)};
+  std::vector<std::int32_t> given = tokenizer.encode(prompt);
+  // Encoding closes the last line of words by </s>; the end of a prompt is not the end of its line.
+  if (tokenizer.kind() == Tokenizer::Kind::words && !given.empty()) given.pop_back();
+  ids.insert(ids.end(), given.begin(), given.end());
+
+  // Decoded as a whole each time, as tokens join differently: words by spaces, lines by their ends.
+  std::string text;
+  const auto show_more = [&] {
+    const std::string longer = tokenizer.decode(std::span(ids).subspan(1));
+    if (show && longer.size() > text.size()) show(longer.substr(text.size()));
+    text = longer;
+  };
+  show_more();
+  generate(model, tape, ids, tokens, sampling, seed, documents ? ids[0] : -1, [&](std::int32_t) { show_more(); });
+  return text;
+}
+
+std::string describe(const Evaluation& e) {
+  char text[160];
+  int n = std::snprintf(text, sizeof text, "loss %.4f", e.loss());
+  if (std::isfinite(e.floor())) {
+    n += std::snprintf(text + n, sizeof text - static_cast<std::size_t>(n), "  floor %.4f  excess %.4f",
+                       e.floor(), e.loss() - e.floor());
+  }
+  std::snprintf(text + n, sizeof text - static_cast<std::size_t>(n), "  ppl %.2f", std::exp(e.loss()));
+  return text;
+}
+
+std::string grammar_report(const std::string& text) {
+  Index whole = 0, grammatical = 0;
+  std::string fault;
+  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    const std::string story = text.substr(begin, end + 1 - begin);
+    const Verdict verdict = read_story(story);
+    ++whole;
+    if (verdict.grammatical) {
+      ++grammatical;
+    } else if (fault.empty()) {
+      fault = "; the first fault is after \"" + story.substr(0, static_cast<std::size_t>(verdict.accepted)) +
+              "\"";
+    }
+  }
+  return "grammar  " + std::to_string(grammatical) + " of " + std::to_string(whole) +
+         " whole stories belong to the language, to the letter" + fault;
+}
+
+}  // namespace ef
