@@ -27,6 +27,7 @@ LIBRARY  := $(filter-out $(PROGRAMS:%=train/%.cpp),$(wildcard engine/*.cpp engin
 # checked: tests/gradients/, and the golden files, which both must reproduce).
 TESTS    := $(wildcard tests/*.cpp)
 GRADIENT_TESTS := $(wildcard tests/gradients/*.cpp) tests/golden_test.cpp tests/main.cpp
+DOUBLE_LIBRARY := $(filter-out data/% train/%,$(LIBRARY)) train/safetensors.cpp train/files.cpp train/presets.cpp
 float     = $(patsubst %.cpp,$(BUILD)/float/%.o,$(1))
 double    = $(patsubst %.cpp,$(BUILD)/double/%.o,$(1))
 
@@ -44,7 +45,7 @@ $(PROGRAMS:%=$(BUILD)/%): $(BUILD)/%: $(call float,train/%.cpp) $(call float,$(L
 	$(CXX) $(OPTIMISE) $^ -o $@ $(LIBS)
 $(BUILD)/test-float: $(call float,$(TESTS) $(LIBRARY))
 	$(CXX) $(OPTIMISE) $^ -o $@ $(CATCH_LIBS) $(LIBS)
-$(BUILD)/test-double: $(call double,$(GRADIENT_TESTS) $(LIBRARY))
+$(BUILD)/test-double: $(call double,$(GRADIENT_TESTS) $(DOUBLE_LIBRARY))
 	$(CXX) $(OPTIMISE) $^ -o $@ $(CATCH_LIBS) $(LIBS)
 # Catch2 version 3 is a library; version 2 is a header, compiled in tests/main.cpp.
 CATCH_LIBS = $(shell pkg-config --libs catch2-with-main 2>/dev/null)
@@ -56,6 +57,7 @@ $(BUILD)/double/%.o: %.cpp
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) $(OPTIMISE) $(STRICT) $(WARNINGS) $(BLAS) -DEF_DOUBLE -c $< -o $@
 # Tests are compiled once and run for seconds: a low -O halves the wait.
+$(BUILD)/float/tests/%.o $(BUILD)/double/tests/%.o: CXXFLAGS += -DEF_PROGRAMS='"$(BUILD)"'
 $(BUILD)/float/tests/%.o $(BUILD)/double/tests/%.o: OPTIMISE := $(if $(SANITIZE),$(OPTIMISE),-O1 $(NATIVE))
 
 # The version of the code stands in every run's config.json.

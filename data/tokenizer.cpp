@@ -12,6 +12,12 @@
 namespace ef {
 namespace {
 
+std::string quoted(std::string_view text) {
+  std::string result = "'";
+  result += text;
+  return result += "'";
+}
+
 constexpr std::array<std::string_view, 4> kSpecial = {"<s>", "<pad>", "</s>", "<unk>"};
 constexpr std::string_view kFormat = "eigenformer tokenizer 1";
 
@@ -54,7 +60,7 @@ std::string describe(std::string_view character) {
   Index at = 0;
   const char32_t c = next_code_point(character, at);
   const std::string name = code_point_name(c);
-  return c < 0x20 || (c >= 0x7F && c < 0xA0) ? name : "'" + std::string(character) + "' (" + name + ")";
+  return c < 0x20 || (c >= 0x7F && c < 0xA0) ? name : quoted(character) + " (" + name + ")";
 }
 
 }  // namespace
@@ -178,7 +184,7 @@ Tokenizer Tokenizer::load(std::string_view text) {
   std::vector<std::string> tokens;
   for (const std::string_view line : lines) {
     const std::string place = "tokenizer, line " + std::to_string(tokens.size() + 2);
-    const std::string got = "'" + std::string(line.substr(0, 60)) + "'";
+    const std::string got = quoted(line.substr(0, 60));
     if (chars) {
       std::uint32_t c = 0;
       const bool named = line.starts_with("U+");
@@ -194,7 +200,7 @@ Tokenizer Tokenizer::load(std::string_view text) {
         if (is_space(next_code_point(line, at))) fail(place, got, "a word without white space");
       if (line.empty()) fail(place, "an empty line", "a word");
       if (tokens.size() < kSpecial.size() && line != kSpecial[tokens.size()])
-        fail(place, got, "'" + std::string(kSpecial[tokens.size()]) + "'");
+        fail(place, got, quoted(kSpecial[tokens.size()]));
       tokens.emplace_back(line);
     }
   }

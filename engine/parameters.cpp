@@ -115,7 +115,7 @@ Tensor Builder::parameter(const std::string& name, const Shape& shape, const Ini
     return promised;
   }
   const Tensor parameter = parameters_->at(path, gradients_);
-  check_shape(parameter.shape == shape, "parameter", path.c_str(), shape, parameter.shape.str());
+  check_shape(parameter.shape == shape, "parameter", path.c_str(), shape, parameter.shape);
   return parameter;
 }
 

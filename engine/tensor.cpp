@@ -25,9 +25,8 @@ std::string Shape::str() const {
   return text + "]";
 }
 
-void check_shape(bool condition, const char* op, const char* name, const Shape& got,
-                 const std::string& expected) {
-  if (!condition) fail(std::string(op) + ": shape of " + name, got.str(), expected);
+void wrong_shape(const char* op, const char* name, const Shape& got, const std::string& expected) {
+  fail(std::string(op) + ": shape of " + name, got.str(), expected);
 }
 
 }  // namespace ef

@@ -20,7 +20,7 @@ struct Shape {
   Index operator[](int axis) const { return dims[static_cast<std::size_t>(axis)]; }
   Index& operator[](int axis) { return dims[static_cast<std::size_t>(axis)]; }
   Index size() const;  // the product of the dims; 0 for a default-constructed Shape
-  Index last() const { return dims[static_cast<std::size_t>(rank - 1)]; }
+  Index last() const { return rank ? (*this)[rank - 1] : 0; }
   Index rows() const { return last() == 0 ? 0 : size() / last(); }  // all axes but the last, flattened
   std::string str() const;                                          // "[4, 64, 128]"
   bool operator==(const Shape& other) const = default;
@@ -38,8 +38,26 @@ struct Tensor {
   explicit operator bool() const { return data != nullptr; }
 };
 
-// Throws Error "OP: NAME has shape GOT, expected EXPECTED" unless the condition holds.
+// Throws Error "OP: shape of NAME: got GOT, expected EXPECTED".
+[[noreturn]] void wrong_shape(const char* op, const char* name, const Shape& got,
+                              const std::string& expected);
+
+inline std::string text_of(const Shape& shape) {
+  return shape.str();
+}
+inline std::string text_of(Index number) {
+  return std::to_string(number);
+}
+inline std::string text_of(const std::string& text) {
+  return text;
+}
+
+// The same unless the condition holds. EXPECTED is made of shapes, numbers and texts, and only then: a check
+// that holds allocates nothing.
+template <class... Parts>
 void check_shape(bool condition, const char* op, const char* name, const Shape& got,
-                 const std::string& expected);
+                 const Parts&... expected) {
+  if (!condition) wrong_shape(op, name, got, (text_of(expected) + ...));
+}
 
 }  // namespace ef

@@ -27,7 +27,7 @@ Workers::~Workers() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Workers::run(const std::function<void(Index)>& task) {
+void Workers::run_everywhere(const std::function<void(Index)>& task) {
   {
     const std::lock_guard lock(mutex_);
     task_ = &task;

@@ -30,9 +30,13 @@ class Workers {
 
   // Calls task(0) .. task(count - 1) at the same time, task(0) on the calling thread, and returns when all
   // are done. If some throw, the exception of the lowest number is thrown again here.
-  void run(const std::function<void(Index)>& task);
+  template <class Task>
+  void run(const Task& task) {
+    run_everywhere(std::cref(task));  // a reference fits into a std::function without allocating
+  }
 
  private:
+  void run_everywhere(const std::function<void(Index)>& task);
   void loop(Index worker);
   void call(Index worker);
 

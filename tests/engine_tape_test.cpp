@@ -430,7 +430,7 @@ TEST_CASE("a wrong shape or setting is named: op, what, got, expected", "[ops]")
 
   struct Mistake {
     std::function<void()> call;
-    std::initializer_list<std::string> said;
+    std::vector<std::string> said;
   };
   const std::vector<Mistake> mistakes = {
       {[&] { add(m, v2); }, {"add: shape of b", "got [2]", "expected the last axes of [2, 3]"}},

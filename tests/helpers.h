@@ -29,7 +29,7 @@ std::string thrown_by(const Call& call) {
 
 // Fails unless `call` throws an Expected whose text contains every fragment.
 template <class Expected = Error, class Call>
-void check_throws(const Call& call, std::initializer_list<std::string> fragments) {
+void check_throws(const Call& call, const std::vector<std::string>& fragments) {
   const std::string text = thrown_by<Expected>(call);
   for (const std::string& fragment : fragments) {
     INFO("thrown: " << text << "\nexpected in it: " << fragment);

@@ -236,8 +236,8 @@ TEST_CASE("safetensors: damaged files are refused or read as valid ones, and nev
     if (trial % 4 == 1) bytes.insert(random.below(0, header_end), 1, static_cast<char>(random.below(1, 256)));
     if (trial % 4 >= 2)
       for (std::uint64_t flip = 0; flip <= trial % 3; ++flip)
-        if (!bytes.empty())
-          bytes[random.below(2 * flip + 2, header_end)] = static_cast<char>(random.below(2 * flip + 3, 256));
+        bytes[random.below(2 * flip + 2, trial % 4 == 2 ? header_end : bytes.size())] =
+            static_cast<char>(random.below(2 * flip + 3, 256));
     put(folder / "f", bytes);
     try {
       const SafetensorsFile file(folder / "f");
@@ -249,7 +249,7 @@ TEST_CASE("safetensors: damaged files are refused or read as valid ones, and nev
     }
   }
   CHECK(refused > 600);
-  CHECK(accepted > 10);  // a changed letter of a name, for example
+  CHECK(accepted > 50);  // other numbers, or a changed letter of a name
   CHECK(refused + accepted == 1000);
 }
 

@@ -93,8 +93,12 @@ void Live::log(const std::string& text) {
 }
 
 std::string with_commas(Index n) {
-  std::string text = std::to_string(n);
-  for (std::size_t i = text.size(); i > 3 + (n < 0);) text.insert(i -= 3, ",");
+  const std::string digits = std::to_string(n);
+  std::string text;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && digits[i - 1] != '-' && (digits.size() - i) % 3 == 0) text += ',';
+    text += digits[i];
+  }
   return text;
 }
 

@@ -12,7 +12,7 @@
 #include "train/command_line.h"
 #include "train/files.h"
 #include "train/live.h"
-namespace ef { void write_report(const std::string&); }
+#include "train/report.h"
 #include "train/run.h"
 #include "train/trainer.h"
 #include "train/write.h"

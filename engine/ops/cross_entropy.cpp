@@ -13,7 +13,7 @@ Tensor cross_entropy(const Tensor& logits, std::span<const std::int32_t> targets
                      const CrossEntropy& options) {
   const Index rows = logits.shape.rows(), vocab = logits.shape.last();
   check_shape(static_cast<Index>(targets.size()) == rows, "cross_entropy", "logits", logits.shape,
-              std::to_string(targets.size()) + " rows, one a target");
+              static_cast<Index>(targets.size()), " rows, one a target");
   if (!(options.divisor > 0))
     fail("cross_entropy: divisor", std::to_string(options.divisor), "a positive number");
   const Real smoothing = Real(options.label_smoothing);

@@ -18,7 +18,7 @@ bool is_suffix(const Shape& b, const Shape& a) {
 }
 
 void check_suffix(const char* op, const Tensor& a, const Tensor& b) {
-  check_shape(is_suffix(b.shape, a.shape), op, "b", b.shape, "the last axes of " + a.shape.str());
+  check_shape(is_suffix(b.shape, a.shape), op, "b", b.shape, "the last axes of ", a.shape);
 }
 
 }  // namespace

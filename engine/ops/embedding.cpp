@@ -12,7 +12,7 @@ Tensor embedding(const Tensor& table, std::span<const std::int32_t> ids, const S
   check_shape(table.shape.rank == 2, "embedding", "table", table.shape, "[V, C]");
   const auto count = static_cast<Index>(ids.size());
   check_shape(ids_shape.rank < Shape::max_rank && ids_shape.size() == count, "embedding", "ids", ids_shape,
-              std::to_string(count) + " ids");
+              count, " ids");
   const Index vocab = table.shape[0], c = table.shape[1];
   for (std::int32_t id : ids) {
     if (id < 0 || id >= vocab) {

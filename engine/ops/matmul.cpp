@@ -15,10 +15,10 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
   Index rows = 1;  // not x.shape.rows(): a row of no channels (K = 0) still makes a row of y
   for (int i = 0; i + 1 < x.shape.rank; ++i) rows *= x.shape[i];
   const Index in = x.shape.last();
-  check_shape(w.shape.rank == 2 && w.shape[1] == in, "linear", "w", w.shape,
-              "[N, " + std::to_string(in) + "]");
+  check_shape(x.shape.rank >= 1, "linear", "x", x.shape, "[..., K]");
+  check_shape(w.shape.rank == 2 && w.shape[1] == in, "linear", "w", w.shape, "[N, ", in, "]");
   const Index out = w.shape[0];
-  if (b) check_shape(b.shape == Shape{out}, "linear", "b", b.shape, Shape{out}.str());
+  if (b) check_shape(b.shape == Shape{out}, "linear", "b", b.shape, Shape{out});
   Shape shape = x.shape;
   shape[shape.rank - 1] = out;
 
@@ -50,7 +50,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose
   }
   const Index m = a.shape[rank - (transpose_a ? 1 : 2)], k = a.shape[rank - (transpose_a ? 2 : 1)];
   fits = fits && b.shape[rank - (transpose_b ? 1 : 2)] == k;
-  check_shape(fits, "matmul", "b", b.shape, "one that fits a " + a.shape.str());
+  check_shape(fits, "matmul", "b", b.shape, "one that fits a ", a.shape);
   const Index n = b.shape[rank - (transpose_b ? 2 : 1)];
   Shape shape = a.shape;
   shape[rank - 2] = m;

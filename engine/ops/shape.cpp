@@ -61,7 +61,7 @@ Real inverse_size(const char* op, Index n) {
 // The result shares data and gradient with x, so it needs no backward of its own: what later ops add to its
 // gradient is already added to that of x.
 Tensor reshape(const Tensor& x, const Shape& shape) {
-  check_shape(shape.size() == x.size(), "reshape", "x", x.shape, "as many elements as " + shape.str());
+  check_shape(shape.size() == x.size(), "reshape", "x", x.shape, "as many elements as ", shape);
   Tensor y = x;
   y.shape = shape;
   return y;

@@ -51,13 +51,16 @@ TEST_CASE("layer_norm: mean 0 and variance 1, then gain and bias; rms_norm: mean
   Tape::Scope scope(tape);
   const Tensor n = layer_norm(x.tensor(), ones.tensor(), {}, 0);
   const Tensor y = layer_norm(x.tensor(), gain.tensor(), bias.tensor(), 0);
-  const Tensor rms = rms_norm(x.tensor(), ones.tensor(), 0);
+  const Tensor rms = rms_norm(x.tensor(), ones.tensor(), 0),
+               rms_gain = rms_norm(x.tensor(), gain.tensor(), 0);
   for (Index r = 0; r < rows; ++r) {
     double mean = 0, square = 0, rms_square = 0;
     for (Index i = 0; i < c; ++i) {
       const Index at = r * c + i;
       mean += n.data[at] / static_cast<double>(c);
       square += n.data[at] * n.data[at] / static_cast<double>(c);
+      CHECK(rms_gain.data[at] ==
+            Approx(gain.values[static_cast<std::size_t>(i)] * rms.data[at]).epsilon(1e-12));
       rms_square += rms.data[at] * rms.data[at] / static_cast<double>(c);
       CHECK(y.data[at] == Approx(gain.values[static_cast<std::size_t>(i)] * n.data[at] +
                                  bias.values[static_cast<std::size_t>(i)])

@@ -513,6 +513,9 @@ TEST_CASE("embedding, transpose and the reductions put each number where it belo
   CHECK(values_of(transpose(x.tensor(), 2, 1)) == std::vector<Real>{0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11});
   CHECK(sum(x.tensor(), 0).shape == Shape{3, 2});
   CHECK(values_of(sum(x.tensor(), 0)) == std::vector<Real>{6, 8, 10, 12, 14, 16});
+  CHECK(sum(x.tensor(), 1).shape == Shape{2, 2});
+  CHECK(values_of(sum(x.tensor(), 1)) == std::vector<Real>{6, 9, 24, 27});
+  CHECK(values_of(sum(x.tensor(), 2)) == std::vector<Real>{1, 5, 9, 13, 17, 21});
   CHECK(values_of(mean(x.tensor(), 1)) == std::vector<Real>{2, 3, 8, 9});
   CHECK(values_of(sum(x.tensor())) == std::vector<Real>{66});
   CHECK(values_of(mean(x.tensor())) == std::vector<Real>{5.5});

@@ -1,0 +1,122 @@
+// The gradient of whole models, for every sibling of every part.
+#include "engine/gradcheck.h"
+#include "models/transformer.h"
+#include "tests/helpers.h"
+
+using namespace ef;
+
+namespace {
+
+ModelConfig tiny() {
+  ModelConfig config;
+  config.vocab = 7;
+  config.context = 5;
+  config.layers = 2;
+  config.heads = 2;
+  config.channels = 4;
+  config.ffn = 6;
+  config.dropout = 0.2;
+  return config;
+}
+
+// gradcheck of the loss as a function of all parameters.
+GradcheckVerdict check_model(const ModelConfig& config, Index sequences = 2) {
+  Parameters parameters;
+  Transformer declare(Builder(parameters, nullptr), config);
+  parameters.allocate();
+  parameters.initialise(3);
+  Buffer gradients(parameters.flat_size());
+  const Transformer model(Builder(parameters, gradients.data()), config);
+
+  std::vector<std::int32_t> ids, targets;
+  const Random random{5, stream_of(Purpose::test), 0};
+  for (Index i = 0; i < sequences * config.context; ++i) {
+    const auto index = static_cast<std::uint64_t>(i);
+    ids.push_back(
+        static_cast<std::int32_t>(random.below(2 * index, static_cast<std::uint64_t>(config.vocab))));
+    targets.push_back(
+        static_cast<std::int32_t>(random.below(2 * index + 1, static_cast<std::uint64_t>(config.vocab))));
+  }
+  targets[0] = ignored;
+
+  // Larger weights than a model starts with: attention that is far from uniform, gradients that are far from
+  // zero.
+  std::vector<GradcheckInput> inputs;
+  for (std::size_t i = 0; i < parameters.list().size(); ++i) {
+    inputs.push_back(random_input(parameters.list()[i].shape, 100 + i, 0.5));
+  }
+  // The model reads and adds to buffers of its own, which all evaluations share: they are filled from the
+  // inputs before each pass, and the gradients are carried over to the inputs after the backward.
+  const auto set_weights = [&](const Tensor* in) {
+    for (const Parameter& p : parameters.list())
+      std::copy_n((in++)->data, p.shape.size(), parameters.values() + p.offset);
+    gradients.zero();
+  };
+  const auto loss = [&](const std::vector<Tensor>& inputs_now) {
+    Tape& tape = Tape::current();
+    const Tensor* in = inputs_now.data();
+    set_weights(in);
+    const Tensor first = tape.output("first", {1}, {model.tokens});
+    first.data[0] = 0;
+    tape.record(first, [in, &parameters, &gradients] {  // recorded first, runs last
+      const Tensor* x = in;
+      for (const Parameter& p : parameters.list()) {
+        for (Index j = 0; x->grad && j < p.shape.size(); ++j) x->grad[j] += gradients.data()[p.offset + j];
+        ++x;
+      }
+    });
+    const Tensor y =
+        cross_entropy(model.forward(ids, sequences), targets, {static_cast<double>(targets.size()), 0.1});
+    const Tensor last = tape.output("last", {1}, {y});
+    last.data[0] = y.data[0];
+    return tape.record(last, [=, &set_weights] {
+      set_weights(in);
+      y.grad[0] += last.grad[0];
+    });
+  };
+  return gradcheck(loss, inputs);
+}
+
+}  // namespace
+
+TEST_CASE("the model's gradient is right for every sibling", "[model]") {
+  // Each check changes one dial of the default model.
+  std::vector<std::pair<std::string, ModelConfig>> models;
+  const auto vary = [&](std::string ModelConfig::*dial, const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      models.emplace_back(name, tiny());
+      models.back().second.*dial = name;
+    }
+  };
+  vary(&ModelConfig::block, Registry<Block>::names());
+  vary(&ModelConfig::attention, Registry<Attention>::names());
+  vary(&ModelConfig::norm, Registry<Norm>::names());
+  vary(&ModelConfig::final_norm, Registry<Norm>::names());
+  vary(&ModelConfig::positions, Registry<Positions>::names());
+  vary(&ModelConfig::activation, activation_names());
+  vary(&ModelConfig::initialisation, Registry<Initialisation>::names());
+  models.emplace_back("untied", tiny());
+  models.back().second.tied = false;
+  models.emplace_back("no biases", tiny());
+  models.back().second.bias = false;
+  models.emplace_back("one token", tiny());
+  models.back().second.context = 1;
+  CHECK(models.size() >= 16);
+  for (const auto& [name, config] : models) {
+    INFO(name);
+    const GradcheckVerdict verdict = check_model(config);
+    INFO(verdict.message);
+    CHECK(verdict.ok);
+  }
+}
+
+TEST_CASE("fairseq's model: Post-LN, sinusoids, ReLU", "[model]") {
+  ModelConfig config = tiny();
+  config.block = "post-norm";
+  config.positions = "sinusoidal";
+  config.activation = "relu";
+  config.final_norm = "none";
+  const GradcheckVerdict verdict = check_model(config, 3);
+  INFO(verdict.message);
+  CHECK(verdict.ok);
+}

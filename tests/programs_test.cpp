@@ -1,0 +1,230 @@
+// The programs, as a person uses them: run as processes, judged by what they print, leave and return.
+#include <csignal>
+#include <cstdlib>
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+#include "data/language.h"
+#include "tests/helpers.h"
+#include "train/files.h"
+
+using namespace ef;
+namespace fs = std::filesystem;
+
+namespace {
+
+// An empty folder that ends with the test.
+struct Folder {
+  fs::path path;
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "eigenformer-XXXXXX").string();
+    path = mkdtemp(name.data());
+  }
+  ~Folder() { fs::remove_all(path); }
+  std::string operator/(const std::string& name) const { return (path / name).string(); }
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(*this / name, std::ios::binary) << text;
+    return *this / name;
+  }
+};
+
+struct Outcome {
+  int status;
+  std::string text;  // what it printed, errors included
+};
+
+std::string program(const std::string& name) { return std::string(EF_PROGRAMS) + "/" + name; }
+
+Outcome run(const std::string& command) {
+  const Folder folder;
+  const int raw = std::system((program(command) + " >" + (folder / "out") + " 2>&1 </dev/null").c_str());
+  return {WIFEXITED(raw) ? WEXITSTATUS(raw) : -1, read_file(folder / "out")};
+}
+
+// Fails unless the program says no: status 2 and a line with these fragments.
+void check_refused(const std::string& command, std::initializer_list<std::string> fragments) {
+  const Outcome outcome = run(command);
+  INFO(command << "\nprinted: " << outcome.text);
+  CHECK(outcome.status == 2);
+  for (const std::string& fragment : fragments) {
+    INFO("expected: " << fragment);
+    CHECK(contains(outcome.text, fragment));
+  }
+}
+
+std::string stories(std::size_t length) {
+  std::string text;
+  for (std::uint64_t i = 0; text.size() < length; ++i) text += write_story(7, i).text;
+  return text;
+}
+
+// A model that takes a fraction of a millisecond a step.
+const std::string tiny =
+    " --context 16 --layers 1 --heads 2 --channels 16 --ffn 32 --batch 4 --workers 2 --dropout 0.1 --lr 0.01"
+    " --log-every 1 --eval-every 100 --checkpoint-every 30 --sample-tokens 20 ";
+
+std::string metrics(const std::string& run_folder) { return read_file(run_folder + "/metrics.jsonl"); }
+std::string weights(const std::string& run_folder) { return read_file(run_folder + "/checkpoint/last.safetensors"); }
+
+// Starts a training and sends it a signal as soon as its metrics have so many lines. Returns how it ended.
+int interrupt_training(const std::vector<std::string>& arguments, const std::string& metrics_file, int lines, int signal) {
+  const pid_t child = fork();
+  if (child == 0) {
+    std::vector<char*> argv;
+    for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
+    argv.push_back(nullptr);
+    if (!std::freopen("/dev/null", "w", stdout)) _exit(127);
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
+  for (int status = 0;;) {
+    std::ifstream file(metrics_file);
+    const auto count = std::count(std::istreambuf_iterator<char>(file), {}, '\n');
+    if (count >= lines) kill(child, signal);
+    if (waitpid(child, &status, count >= lines ? 0 : WNOHANG) == child) return status;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+std::vector<std::string> words(const std::string& text) {
+  std::istringstream stream(text);
+  return {std::istream_iterator<std::string>(stream), {}};
+}
+
+}  // namespace
+
+TEST_CASE("a run leaves everything that it promises", "[programs]") {
+  const Folder folder;
+  const std::string data = folder.write("text.txt", stories(20000));
+  const Outcome train = run("train --data " + data + tiny + "--steps 120 --runs " + folder.path.string() + " --name a");
+  INFO(train.text);
+  REQUIRE(train.status == 0);
+  for (const char* file : {"config.json", "tokenizer.txt", "metrics.jsonl", "log.txt", "checkpoint/last.safetensors",
+                           "checkpoint/best.safetensors", "sample.txt", "report.html"}) {
+    INFO(file);
+    CHECK(fs::file_size(fs::path(folder / "a") / file) > 0);
+  }
+  for (const char* part : {"parameters", "memory", "sgemm", "valid", "report"}) CHECK(contains(train.text, part));
+
+  const Outcome sample = run("sample --run " + (folder / "a") + " --tokens 50 --prompt 'One '");
+  CHECK(sample.status == 0);
+  CHECK(sample.text.starts_with("One "));
+  CHECK(sample.text.size() >= 54);
+  CHECK(sample.text == run("sample --run " + (folder / "a") + " --tokens 50 --prompt 'One '").text);
+  CHECK(sample.text != run("sample --run " + (folder / "a") + " --tokens 50 --prompt 'One ' --seed 2").text);
+
+  const Outcome eval = run("eval --run " + (folder / "a"));
+  CHECK(eval.status == 0);
+  CHECK(contains(eval.text, "without context"));
+  CHECK(contains(eval.text, "with context"));
+
+  // The same once more from its config.json alone: the same bytes.
+  REQUIRE(run("train --config " + (folder / "a/config.json") + " --name b").status == 0);
+  CHECK(metrics(folder / "b") == metrics(folder / "a"));
+  CHECK(weights(folder / "b") == weights(folder / "a"));
+}
+
+TEST_CASE("a killed run resumes to the same bytes", "[programs]") {
+  const Folder folder;
+  const std::string data = folder.write("text.txt", stories(20000));
+  const std::string options = "--data " + data + tiny + "--steps 1500 --runs " + folder.path.string() + " --name ";
+  REQUIRE(run("train " + options + "whole").status == 0);
+
+  const auto start = [&](const std::string& name) {
+    std::vector<std::string> arguments = words(options + name);
+    arguments.insert(arguments.begin(), program("train"));
+    return arguments;
+  };
+  SECTION("by SIGKILL, at any instant") {
+    for (const auto& [name, lines] : {std::pair{"early", 45}, std::pair{"late", 777}}) {
+      INFO(name);
+      const int status = interrupt_training(start(name), folder / (name + std::string("/metrics.jsonl")), lines, SIGKILL);
+      REQUIRE(WIFSIGNALED(status));
+      const Outcome resumed = run("train --resume " + (folder / name));
+      INFO(resumed.text);
+      REQUIRE(resumed.status == 0);
+      CHECK(metrics(folder / name) == metrics(folder / "whole"));
+      CHECK(weights(folder / name) == weights(folder / "whole"));
+    }
+  }
+  SECTION("by Ctrl-C, which ends with a checkpoint") {
+    const int status = interrupt_training(start("polite"), folder / "polite/metrics.jsonl", 200, SIGINT);
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+    CHECK(!fs::exists(folder / "polite/report.html"));
+    REQUIRE(run("train --resume " + (folder / "polite")).status == 0);
+    CHECK(metrics(folder / "polite") == metrics(folder / "whole"));
+    CHECK(weights(folder / "polite") == weights(folder / "whole"));
+  }
+  SECTION("but not on other data, nor with other options") {
+    folder.write("text.txt", stories(20000) + "More.\n");
+    check_refused("train --resume " + (folder / "whole"), {"fingerprint", "changed"});
+    check_refused("train --resume " + (folder / "whole") + " --lr 1", {"--lr", "--steps"});
+  }
+}
+
+TEST_CASE("early stopping, and training on one batch", "[programs]") {
+  const Folder folder;
+  const std::string data = folder.write("text.txt", stories(3000));
+  const std::string options = "train --data " + data + tiny + "--dropout 0 --eval-every 50 --runs " + folder.path.string();
+  const Outcome stopped = run(options + " --steps 5000 --patience 2 --lr 0.05 --schedule constant --name a");
+  CHECK(stopped.status == 0);
+  CHECK(contains(stopped.text, "no new best in 2 validations"));
+
+  REQUIRE(run(options + " --overfit-one-batch --steps 400 --batch 2 --name b").status == 0);
+  const std::string lines = metrics(folder / "b");
+  const std::size_t last = lines.rfind("\"split\":\"train\",\"loss\":");
+  REQUIRE(last != std::string::npos);
+  CHECK(std::atof(lines.c_str() + last + 23) < 0.05);
+}
+
+TEST_CASE("bad input is refused in plain words, with status 2", "[programs]") {
+  const Folder folder;
+  const std::string runs = " --steps 2 --runs " + (folder / "runs") + " ";
+  const std::string good = folder.write("good.txt", stories(2000));
+  const std::string train = "train" + tiny + runs + "--data ";
+  check_refused(train + (folder / "nothing.txt"), {"no such file", "nothing.txt"});
+  check_refused(train + folder.write("empty.txt", ""), {"empty.txt", "empty"});
+  check_refused(train + folder.write("binary.txt", std::string("abc\0def", 7)), {"not text", "NUL"});
+  check_refused(train + folder.write("latin1.txt", "caf\xE9 is not UTF-8\n"), {"latin1.txt", "UTF-8"});
+  check_refused(train + folder.write("short.txt", "too short"), {"window"});
+  check_refused(train + folder.write("one.txt", std::string(500, 'a')), {"1 different characters"});
+  check_refused(train + good + " --steps 0", {"--steps", "got 0", "at least 1"});
+  check_refused(train + good + " --lr=-1", {"--lr", "-1"});
+  check_refused(train + good + " --lr nan", {"--lr"});
+  check_refused(train + good + " --layers two", {"--layers", "'two'", "whole number"});
+  check_refused(train + good + " --heads 3", {"channels", "3 heads"});
+  check_refused(train + good + " --runs " + good, {good});  // a file where a folder should be
+  check_refused(train + good + " --lyaers 2", {"no option --lyaers", "did you mean --layers?"});
+  check_refused(train + good + " --norm layre", {"'layre'", "did you mean layer?"});
+  check_refused(train + good + " --preset papper", {"no preset called papper", "did you mean paper?"});
+  check_refused(train + good + " --tied false", {"'false'", "--flag=false"});
+  check_refused(train + good + " --config " + folder.write("c.json", "{\"layerz\": 3}"), {"layerz", "did you mean layers?"});
+  check_refused(train + good + " --config " + folder.write("d.json", "not json"), {"JSON"});
+  check_refused("train --resume " + (folder / "nowhere"), {"no run at"});
+  check_refused("sample", {"--run"});
+  check_refused("eval --run " + folder.path.string(), {"config.json"});
+
+  REQUIRE(run(train + good + " --name a").status == 0);
+  check_refused(train + good + " --name a", {"exists already", "--resume"});
+  check_refused("sample --run " + (folder / "runs/a") + " --temperature=-1", {"temperature"});
+  check_refused("sample --run " + (folder / "runs/a") + " --prompt '\xC3\xA9'", {"\xC3\xA9"});
+  check_refused("eval --split test --run " + (folder / "runs/a"), {"--split test"});
+  fs::resize_file(folder / "runs/a/checkpoint/best.safetensors", 1000);
+  check_refused("sample --run " + (folder / "runs/a"), {"best.safetensors"});
+}
+
+TEST_CASE("help lists every option with its default", "[programs]") {
+  const Outcome help = run("train --help");
+  CHECK(help.status == 0);
+  for (const char* part : {"--preset", "--layers", "--lr", "default: 0.003", "--workers", "story:", "post-norm"}) {
+    INFO(part);
+    CHECK(contains(help.text, part));
+  }
+}

@@ -1,0 +1,46 @@
+// Line charts as inline SVG, for pages that need no script and no network.
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ef {
+
+struct Point {
+  double x = 0, y = 0;  // a number that is not finite interrupts the line
+};
+
+struct Series {
+  enum class Look { line, thin, dashed, dots };
+  std::string label;  // in the legend
+  int colour = 0;     // 0 grey, 1 blue, 2 orange, 3 green, 4 violet
+  Look look = Look::line;
+  std::vector<Point> points;  // by increasing x
+};
+
+struct LineChart {
+  std::string title = "";
+  std::string x_label = "step", y_label = "";  // with units
+  std::vector<Series> series = {};
+  bool logarithmic = false;  // the y axis; numbers that are not positive are left out
+  bool from_zero = false;    // the y axis begins at 0
+  bool legend = true;
+  int width = 880, height = 360;  // the proportions, and the size of the text: a page scales the whole chart
+};
+
+// A <figure>: title, legend, and the chart with axes, ticks and, at dots, tooltips. It needs chart_style() in
+// the page's <style>. Draws what is finite; without anything finite it says so.
+std::string draw(const LineChart& chart);
+std::string chart_style();
+
+// Each point the mean of those within `reach` before and after it, fewer at the ends, so that both ends stay
+// in place. Points that are not finite are left out.
+std::vector<Point> smooth(const std::vector<Point>& points, std::size_t reach);
+
+// Text that stands in a page as it is: &, <, >, " escaped, control characters replaced.
+std::string escape_html(std::string_view text);
+// 3.1416 with so many decimals; "1,234,567" with separators.
+std::string fixed(double value, int decimals);
+std::string grouped(double value);
+
+}  // namespace ef
