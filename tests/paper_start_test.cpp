@@ -58,13 +58,18 @@ TEST_CASE("the loss and the attention entropy of the paper's model at its start,
     WARN("skipped: no folder " << path << " (data/fetch wikitext-2, or set EIGENFORMER_DATA)");
     return;
   }
-  Corpus corpus = load_corpus(path, Tokenizer::Kind::words);
-  corpus.valid.ids.resize(16 * 512);  // enough for two decimals
+  const Corpus corpus = load_corpus(path, Tokenizer::Kind::words);
+  // Every sixth block: neighbouring blocks repeat each other's words, so that few of them tell little.
+  Split spread;
+  for (Index block = 0; (block + 1) * 512 <= corpus.valid.size(); block += 6) {
+    const auto first = corpus.valid.ids.begin() + block * 512;
+    spread.ids.insert(spread.ids.end(), first, first + 512);
+  }
   REQUIRE(corpus.tokenizer.vocab_size() == 33'280);
-  ValidationWindows windows(corpus.valid, corpus.first_input, 512);
+  const ValidationWindows windows(spread, corpus.first_input, 512);
   Workers threads(2);
   double mean_loss = 0;
-  for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
     Trainer trainer(paper(seed), threads);
     const double loss = trainer.evaluate(windows, 8).loss();
 
@@ -92,11 +97,10 @@ TEST_CASE("the loss and the attention entropy of the paper's model at its start,
       entropy += nats / std::log(static_cast<double>(length)) / (4 * 511);
     }
     WARN("seed " << seed << ": " << loss << " nats a token, row entropy / log length " << entropy);
-    mean_loss += loss / 8;
+    mean_loss += loss / 4;
     CHECK(loss == Approx(10.935).margin(0.1));
     CHECK(entropy == Approx(0.956).margin(0.01));
   }
-  // Seeds spread by some 0.03 around it.
-  CHECK(mean_loss > 10.91);
-  CHECK(mean_loss < 10.96);
+  // fairseq's runs were at 10.91 to 10.96; single seeds spread by 0.04.
+  CHECK(mean_loss == Approx(10.935).margin(0.04));
 }
