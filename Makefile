@@ -2,6 +2,9 @@
 
 CXX      ?= g++
 ARGS     ?=
+JOBS     ?= $(shell nproc 2>/dev/null || echo 2)
+
+COMMA    := ,
 
 # ---- Compiler ----------------------------------------------------------------------------------------------
 # Strict floating point: no -ffast-math. -fopenmp-simd lets single, marked reductions be vectorised;
@@ -13,7 +16,6 @@ WARNINGS += -Wno-pass-failed
 endif
 NATIVE   := $(if $(PORTABLE),,-march=native $(if $(filter x86_64,$(shell uname -m)),-mprefer-vector-width=512))
 OPTIMISE := $(if $(SANITIZE),-O1 -g -fsanitize=address$(COMMA)undefined -fno-sanitize-recover=all,-O3 $(NATIVE))
-COMMA    := ,
 BLAS     := $(subst -I,-isystem ,$(shell pkg-config --cflags openblas lapacke 2>/dev/null))
 LIBS     := $(shell pkg-config --libs openblas lapacke 2>/dev/null) -lpthread
 CXXFLAGS += -std=c++20 -I. -MMD -MP
@@ -32,10 +34,10 @@ float     = $(patsubst %.cpp,$(BUILD)/float/%.o,$(1))
 double    = $(patsubst %.cpp,$(BUILD)/double/%.o,$(1))
 
 .DEFAULT_GOAL := all
-.PHONY: all programs tests run test check bench help setup format clean FORCE
+.PHONY: all programs tests run test run-tests check help setup format clean FORCE
 
 all: setup
-	@$(MAKE) --no-print-directory programs
+	@$(MAKE) --no-print-directory -j$(JOBS) programs
 
 programs: $(PROGRAMS:%=$(BUILD)/%)
 	@ln -sfn $(notdir $(BUILD)) build/bin
@@ -73,11 +75,14 @@ setup:
 	@.ci/setup
 
 run: setup ## train a tiny transformer on the built-in language and show what it writes (ARGS='--steps 500' ...)
-	@$(MAKE) --no-print-directory -j$$(nproc) -s programs
+	@$(MAKE) --no-print-directory -j$(JOBS) -s programs
 	@$(BUILD)/train $(ARGS)
 
 test: setup ## build and run all tests
-	@$(MAKE) --no-print-directory -j$$(nproc) -s tests
+	@$(MAKE) --no-print-directory -j$(JOBS) -s tests
+	@$(MAKE) --no-print-directory -s run-tests
+
+run-tests:
 	@$(BUILD)/test-double
 	@$(BUILD)/test-float
 

@@ -75,7 +75,7 @@ void Parameters::initialise(std::uint64_t seed) {
     const Random random{seed, stream_of(Purpose::initialise, hash(parameter.path)), 0};
     Real* value = values_.data() + parameter.offset;
     for (Index i = 0; i < parameter.shape.size(); ++i) value[i] = Real(draw(parameter.init, random, i));
-    if (parameter.init.zero_row >= 0) {
+    if (parameter.init.zero_row >= 0 && parameter.init.zero_row < parameter.shape.rows()) {
       std::fill_n(value + parameter.init.zero_row * parameter.shape.last(), parameter.shape.last(), Real(0));
     }
   }

@@ -12,13 +12,6 @@ Shape::Shape(std::initializer_list<Index> sizes) {
   }
 }
 
-Index Shape::size() const {
-  if (rank == 0) return 0;
-  Index n = 1;
-  for (int axis = 0; axis < rank; ++axis) n *= (*this)[axis];
-  return n;
-}
-
 std::string Shape::str() const {
   std::string text = "[";
   for (int axis = 0; axis < rank; ++axis) text += (axis ? ", " : "") + std::to_string((*this)[axis]);

@@ -19,7 +19,11 @@ struct Shape {
 
   Index operator[](int axis) const { return dims[static_cast<std::size_t>(axis)]; }
   Index& operator[](int axis) { return dims[static_cast<std::size_t>(axis)]; }
-  Index size() const;  // the product of the dims; 0 for a default-constructed Shape
+  Index size() const {  // the product of the dims; 0 for a default-constructed Shape
+    Index n = rank > 0 ? 1 : 0;
+    for (int axis = 0; axis < rank; ++axis) n *= (*this)[axis];
+    return n;
+  }
   Index last() const { return rank ? (*this)[rank - 1] : 0; }
   Index rows() const { return last() == 0 ? 0 : size() / last(); }  // all axes but the last, flattened
   std::string str() const;                                          // "[4, 64, 128]"

@@ -1,4 +1,5 @@
-// The dials of a model. Everything named here by a string is a sibling picked from a registry (models/registry.h).
+// The dials of a model. Everything named here by a string is a sibling picked from a registry
+// (models/registry.h).
 #pragma once
 #include <string>
 

@@ -19,9 +19,9 @@ struct Gpt2 : Initialisation {
   Init bias(Role, Index) const override { return Init::zeros(); }
 };
 
-// fairseq v0.12.2, transformer_lm. Xavier's uniform bound is sqrt(6 / (fan_in + fan_out)); q, k and v are drawn with
-// a gain of 1 / sqrt 2, as if they were one matrix. Their biases and the feed-forward layers keep PyTorch's default
-// U(+-1 / sqrt(fan_in)). Row 1 of the tables is the padding token and starts as zeros.
+// fairseq v0.12.2, transformer_lm. Xavier's uniform bound is sqrt(6 / (fan_in + fan_out)); q, k and v are
+// drawn with a gain of 1 / sqrt 2, as if they were one matrix. Their biases and the feed-forward layers keep
+// PyTorch's default U(+-1 / sqrt(fan_in)). Row 1 of the tables is the padding token and starts as zeros.
 struct Fairseq : Initialisation {
   Fairseq(const Builder&, const ModelConfig&) {}
   Init weight(Role role, Index fan_in) const override {
@@ -29,22 +29,30 @@ struct Fairseq : Initialisation {
     const double xavier = std::sqrt(6 / (2 * n));  // attention matrices are square
     switch (role) {
       case Role::tokens:
-      case Role::unembed: return {Init::Law::normal, 1 / std::sqrt(n), 1};
-      case Role::positions: return Init::normal(1 / std::sqrt(n));
-      case Role::attention_in: return Init::uniform(xavier / std::sqrt(2.0));
-      case Role::attention_out: return Init::uniform(xavier);
+      case Role::unembed:
+        return {Init::Law::normal, 1 / std::sqrt(n), 1};
+      case Role::positions:
+        return Init::normal(1 / std::sqrt(n));
+      case Role::attention_in:
+        return Init::uniform(xavier / std::sqrt(2.0));
+      case Role::attention_out:
+        return Init::uniform(xavier);
       case Role::mlp_up:
-      case Role::mlp_down: return Init::uniform(1 / std::sqrt(n));
+      case Role::mlp_down:
+        return Init::uniform(1 / std::sqrt(n));
     }
     return Init::zeros();
   }
   Init bias(Role role, Index fan_in) const override {
-    return role == Role::attention_out ? Init::zeros() : Init::uniform(1 / std::sqrt(static_cast<double>(fan_in)));
+    return role == Role::attention_out ? Init::zeros()
+                                       : Init::uniform(1 / std::sqrt(static_cast<double>(fan_in)));
   }
 };
 
-const Registered<Initialisation, Gpt2> gpt2("gpt2", "N(0, 0.02), smaller where it adds to the residual stream");
-const Registered<Initialisation, Fairseq> fairseq("fairseq", "as fairseq's transformer_lm: Xavier and 1/sqrt(fan-in)");
+const Registered<Initialisation, Gpt2> gpt2("gpt2",
+                                            "N(0, 0.02), smaller where it adds to the residual stream");
+const Registered<Initialisation, Fairseq> fairseq("fairseq",
+                                                  "as fairseq's transformer_lm: Xavier and 1/sqrt(fan-in)");
 
 }  // namespace
 }  // namespace ef

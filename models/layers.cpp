@@ -44,7 +44,8 @@ struct LearnedPositions : Positions {
   Tensor table;  // [context, C]
   LearnedPositions(const Builder& b, const ModelConfig& config) {
     const auto init = Registry<Initialisation>::make(config.initialisation, b, config);
-    table = b.parameter("weight", {config.context, config.channels}, init->weight(Role::positions, config.channels));
+    table = b.parameter("weight", {config.context, config.channels},
+                        init->weight(Role::positions, config.channels));
   }
   Tensor forward(const Tensor& tokens) const override {
     Tensor used = table;
@@ -54,10 +55,10 @@ struct LearnedPositions : Positions {
 };
 const Registered<Positions, LearnedPositions> learned("learned", "a trained vector a position (GPT-2)");
 
-// h_t = sqrt(C) e_t + P_t, P fixed (Vaswani et al. 2017, in fairseq's layout): row p is sin(p w_i) for the first half
-// of the channels and cos(p w_i) for the second, w_i = 10000^(-i / (C/2 - 1)). Token t has row t + 2, as fairseq
-// counts positions from the padding index 1. The factor sqrt(C) brings token vectors of variance 1/C up to the
-// size of the sines.
+// h_t = sqrt(C) e_t + P_t, P fixed (Vaswani et al. 2017, in fairseq's layout): row p is sin(p w_i) for the
+// first half of the channels and cos(p w_i) for the second, w_i = 10000^(-i / (C/2 - 1)). Token t has row t +
+// 2, as fairseq counts positions from the padding index 1. The factor sqrt(C) brings token vectors of
+// variance 1/C up to the size of the sines.
 struct SinusoidalPositions : Positions {
   std::vector<Real> table;
   Index channels, context;
@@ -80,7 +81,8 @@ struct SinusoidalPositions : Positions {
     return add(scale(tokens, std::sqrt(Real(channels))), used);
   }
 };
-const Registered<Positions, SinusoidalPositions> sinusoidal("sinusoidal", "fixed sines and cosines (fairseq)");
+const Registered<Positions, SinusoidalPositions> sinusoidal("sinusoidal",
+                                                            "fixed sines and cosines (fairseq)");
 
 struct NamedActivation {
   std::string name;

@@ -1,9 +1,10 @@
-// Siblings by name. A part of the model (a norm, an attention, a block, ...) is an interface; each way to do it is a
-// struct in a file of its own, which ends with one line that makes it known:
+// Siblings by name. A part of the model (a norm, an attention, a block, ...) is an interface; each way to do
+// it is a struct in a file of its own, which ends with one line that makes it known:
 //
 //   const Registered<Norm, MyNorm> my_norm("my-norm", "what it does, in a few words");
 //
-// From then on --norm my-norm picks it, --help lists it, and a mistyped name is answered with the nearest one.
+// From then on --norm my-norm picks it, --help lists it, and a mistyped name is answered with the nearest
+// one.
 #pragma once
 #include <functional>
 #include <memory>
@@ -38,7 +39,8 @@ class Registry {
   }
 
   // Error with the nearest name if there is none like it.
-  static std::unique_ptr<Part> make(const std::string& name, const Builder& builder, const ModelConfig& config) {
+  static std::unique_ptr<Part> make(const std::string& name, const Builder& builder,
+                                    const ModelConfig& config) {
     for (const Entry& entry : entries()) {
       if (entry.name == name) return entry.make(builder, config);
     }

@@ -13,7 +13,7 @@ namespace ef {
 struct Sampling {
   double temperature = 1;  // logits are divided by it; 0: always the likeliest token
   Index top_k = 0;         // only the k likeliest tokens; 0: all
-  double top_p = 1;        // only the likeliest tokens that together have this probability (Holtzman et al. 2020)
+  double top_p = 1;  // only the likeliest tokens that together have this probability (Holtzman et al. 2020)
 };
 
 // Error if temperature < 0, top_k < 0 or top_p outside (0, 1].
@@ -22,9 +22,10 @@ void check(const Sampling& sampling);
 // The token that these V logits and a number u, uniform in [0, 1), give. Ties go to the smaller id.
 std::int32_t sample_token(std::span<const Real> logits, const Sampling& sampling, double u);
 
-// Continues `ids` (at least one) by `count` tokens, and calls each(token) for every one of them. The model sees the
-// last `context` tokens at most. Where `boundary` >= 0, a token that separates independent documents, a full window
-// is shortened to begin at a boundary, if it has one, as windows do in training. Draws from (seed, Purpose::sample).
+// Continues `ids` (at least one) by `count` tokens, and calls each(token) for every one of them. The model
+// sees the last `context` tokens at most. Where `boundary` >= 0, a token that separates independent
+// documents, a full window is shortened to begin at a boundary, if it has one, as windows do in training.
+// Draws from (seed, Purpose::sample).
 void generate(const Transformer& model, Tape& tape, std::vector<std::int32_t>& ids, Index count,
               const Sampling& sampling, std::uint64_t seed, std::int32_t boundary,
               const std::function<void(std::int32_t)>& each);

@@ -7,7 +7,8 @@ namespace {
 
 const Registered<Attention, SoftmaxAttention> softmax_attention("softmax", "scaled dot products and softmax");
 const Registered<Block, PreNormBlock> pre_norm("pre-norm", "normalises what each part reads (GPT-2)");
-const Registered<Block, PostNormBlock> post_norm("post-norm", "normalises the stream after each part (fairseq)");
+const Registered<Block, PostNormBlock> post_norm("post-norm",
+                                                 "normalises the stream after each part (fairseq)");
 
 ModelConfig checked(const ModelConfig& config) {
   check(config);
@@ -41,8 +42,8 @@ Transformer::Transformer(const Builder& b, const ModelConfig& c) : config(checke
   }
   final_norm = Registry<Norm>::make(c.final_norm, b / "final_norm", c);
   unembed = c.tied ? tokens
-                   : (b / "unembed").parameter("weight", {c.vocab, c.channels},
-                                               init->weight(Role::unembed, c.channels));
+                   : (b / "unembed")
+                         .parameter("weight", {c.vocab, c.channels}, init->weight(Role::unembed, c.channels));
 }
 
 }  // namespace ef

@@ -1,11 +1,11 @@
 // A decoder-only transformer, to be read from top to bottom.
 //
-// It turns a row of token ids into a guess about each next token: a vector of V logits a position. All positions are
-// worked at once; a position sees itself and what stands before it, never what comes after. The letters: B sequences,
-// T tokens, C channels, H heads, D = C / H, V vocabulary.
+// It turns a row of token ids into a guess about each next token: a vector of V logits a position. All
+// positions are worked at once; a position sees itself and what stands before it, never what comes after. The
+// letters: B sequences, T tokens, C channels, H heads, D = C / H, V vocabulary.
 //
-// What is virtual here has siblings (other norms, other attentions, ...), each a small struct like those below, picked
-// by name in ModelConfig. No forward asks a flag which of them it is.
+// What is virtual here has siblings (other norms, other attentions, ...), each a small struct like those
+// below, picked by name in ModelConfig. No forward asks a flag which of them it is.
 #pragma once
 #include <cmath>
 #include <memory>
@@ -19,7 +19,8 @@
 
 namespace ef {
 
-// ---- Attention: tokens look at each other ----------------------------------------------------------------------------
+// ---- Attention: tokens look at each other
+// ----------------------------------------------------------------------------
 
 // [B, T, C] -> [B, T, C].
 struct Attention {
@@ -28,8 +29,9 @@ struct Attention {
   virtual Tensor forward(const Tensor& x) const = 0;
 };
 
-// Each token asks with a query, offers a key, and gives a value. In each head of D channels, token i mixes the values
-// of the tokens t <= i by softmax_t(<query_i, key_t> / sqrt(D)); the heads' outputs, side by side, are mixed again.
+// Each token asks with a query, offers a key, and gives a value. In each head of D channels, token i mixes
+// the values of the tokens t <= i by softmax_t(<query_i, key_t> / sqrt(D)); the heads' outputs, side by side,
+// are mixed again.
 struct SoftmaxAttention : Attention {
   Linear query, key, value, out;
   Index heads;
@@ -49,7 +51,8 @@ struct SoftmaxAttention : Attention {
   }
 };
 
-// ---- Feed-forward: each token thinks for itself ----------------------------------------------------------------------
+// ---- Feed-forward: each token thinks for itself
+// ----------------------------------------------------------------------
 
 struct FeedForward {
   Linear up, down;
@@ -63,7 +66,8 @@ struct FeedForward {
   Tensor forward(const Tensor& x) const { return down.forward(act(up.forward(x))); }
 };
 
-// ---- Block: one layer of the transformer -----------------------------------------------------------------------------
+// ---- Block: one layer of the transformer
+// -----------------------------------------------------------------------------
 
 // Both parts add to the residual stream x, [B, T, C] -> [B, T, C].
 struct Block {
@@ -87,7 +91,8 @@ struct Block {
 struct PreNormBlock : Block {
   using Block::Block;
   Tensor forward(const Tensor& resid_pre) const override {
-    const Tensor resid_mid = add(resid_pre, dropout(attention->forward(attention_norm->forward(resid_pre)), p));
+    const Tensor resid_mid =
+        add(resid_pre, dropout(attention->forward(attention_norm->forward(resid_pre)), p));
     return add(resid_mid, dropout(mlp.forward(mlp_norm->forward(resid_mid)), p));
   }
 };
@@ -96,12 +101,14 @@ struct PreNormBlock : Block {
 struct PostNormBlock : Block {
   using Block::Block;
   Tensor forward(const Tensor& resid_pre) const override {
-    const Tensor resid_mid = attention_norm->forward(add(resid_pre, dropout(attention->forward(resid_pre), p)));
+    const Tensor resid_mid =
+        attention_norm->forward(add(resid_pre, dropout(attention->forward(resid_pre), p)));
     return mlp_norm->forward(add(resid_mid, dropout(mlp.forward(resid_mid), p)));
   }
 };
 
-// ---- The transformer -------------------------------------------------------------------------------------------------
+// ---- The transformer
+// -------------------------------------------------------------------------------------------------
 
 struct Transformer {
   ModelConfig config;
@@ -123,7 +130,8 @@ struct Transformer {
   }
 };
 
-// Errors name the dial: sizes below 1, channels not divisible by heads, dropout outside [0, 1), unknown names.
+// Errors name the dial: sizes below 1, channels not divisible by heads, dropout outside [0, 1), unknown
+// names.
 void check(const ModelConfig& config);
 
 }  // namespace ef

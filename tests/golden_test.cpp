@@ -96,15 +96,15 @@ void reproduce(const std::string& name) {
 
   double largest_gradient = 0;
   for (const Parameter& p : golden.parameters.list()) {
-    largest_gradient =
-        std::max(largest_gradient, largest_of(golden.expected("grad:" + fairseq_name(p.path), p.shape.size())));
+    largest_gradient = std::max(largest_gradient,
+                                largest_of(golden.expected("grad:" + fairseq_name(p.path), p.shape.size())));
   }
   for (const Parameter& p : golden.parameters.list()) {
     INFO(p.path);
     const std::vector<Real> expected = golden.expected("grad:" + fairseq_name(p.path), p.shape.size());
     const std::span<const Real> got(golden.gradients.data() + p.offset, expected.size());
-    // The gradient of a key's bias is zero in exact arithmetic (softmax ignores a shift): only rounding is left, which
-    // is measured against the other gradients.
+    // The gradient of a key's bias is zero in exact arithmetic (softmax ignores a shift): only rounding is
+    // left, which is measured against the other gradients.
     const double scale = p.path.ends_with("k.bias") ? largest_gradient : largest_of(expected);
     CHECK(distance(got, expected) <= tolerance * scale);
   }
@@ -123,7 +123,8 @@ TEST_CASE("logits, loss and all gradients are those of fairseq: two layers, two 
 }
 
 TEST_CASE("the paper's preset has as many parameters as fairseq's model", "[golden]") {
-  for (const auto& [preset, expected] : std::map<std::string, Index>{{"paper", 4'359'424}, {"paper-untied", 8'619'264}}) {
+  for (const auto& [preset, expected] :
+       std::map<std::string, Index>{{"paper", 4'359'424}, {"paper-untied", 8'619'264}}) {
     Config config;
     apply_preset(config, preset);
     config.model.vocab = 33'280;

@@ -21,7 +21,8 @@ Config paper(std::uint64_t seed) {
 
 double inner(const Tensor& a, const Tensor& b) {
   double total = 0;
-  for (Index i = 0; i < a.size(); ++i) total += static_cast<double>(a.data[i]) * static_cast<double>(b.data[i]);
+  for (Index i = 0; i < a.size(); ++i)
+    total += static_cast<double>(a.data[i]) * static_cast<double>(b.data[i]);
   return total;
 }
 
@@ -29,7 +30,8 @@ double inner(const Tensor& a, const Tensor& b) {
 std::vector<Real> gram(const Tensor& w) {
   const Index out = w.shape[0], in = w.shape[1];
   std::vector<Real> product(static_cast<std::size_t>(out * out));
-  blas::gemm(blas::Op::as_is, blas::Op::transposed, out, out, in, 1, w.data, in, w.data, in, 0, product.data(), out);
+  blas::gemm(blas::Op::as_is, blas::Op::transposed, out, out, in, 1, w.data, in, w.data, in, 0,
+             product.data(), out);
   return product;
 }
 
@@ -43,11 +45,13 @@ TEST_CASE("the query-key spectrum of the paper's model at its start", "[paper]")
     Trainer trainer(config, threads);
     const Tensor q = trainer.parameters().at("blocks.0.attn.q.weight");
     const Tensor k = trainer.parameters().at("blocks.0.attn.k.weight");
-    // Rows of the weights are the columns of W_Q and W_K: tr W = <W_Q, W_K>, ||W||_F^2 = <W_Q^T W_Q, W_K^T W_K>.
+    // Rows of the weights are the columns of W_Q and W_K: tr W = <W_Q, W_K>, ||W||_F^2 = <W_Q^T W_Q, W_K^T
+    // W_K>.
     CHECK(std::fabs(inner(q, k)) < 4 * 0.49);
     std::vector<Real> qq = gram(q), kk = gram(k);
     const Shape square{128, 128};
-    CHECK(inner({square, qq.data(), nullptr, ""}, {square, kk.data(), nullptr, ""}) == Approx(32.0).margin(1.0));
+    CHECK(inner({square, qq.data(), nullptr, ""}, {square, kk.data(), nullptr, ""}) ==
+          Approx(32.0).margin(1.0));
   }
 }
 

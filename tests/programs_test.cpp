@@ -1,14 +1,14 @@
 // The programs, as a person uses them: run as processes, judged by what they print, leave and return.
+#include <sys/wait.h>
+#include <unistd.h>
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
-#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
-#include <sys/wait.h>
 #include <thread>
-#include <unistd.h>
 
 #include "data/language.h"
 #include "tests/helpers.h"
@@ -39,7 +39,9 @@ struct Outcome {
   std::string text;  // what it printed, errors included
 };
 
-std::string program(const std::string& name) { return std::string(EF_PROGRAMS) + "/" + name; }
+std::string program(const std::string& name) {
+  return std::string(EF_PROGRAMS) + "/" + name;
+}
 
 Outcome run(const std::string& command) {
   const Folder folder;
@@ -69,11 +71,16 @@ const std::string tiny =
     " --context 16 --layers 1 --heads 2 --channels 16 --ffn 32 --batch 4 --workers 2 --dropout 0.1 --lr 0.01"
     " --log-every 1 --eval-every 100 --checkpoint-every 30 --sample-tokens 20 ";
 
-std::string metrics(const std::string& run_folder) { return read_file(run_folder + "/metrics.jsonl"); }
-std::string weights(const std::string& run_folder) { return read_file(run_folder + "/checkpoint/last.safetensors"); }
+std::string metrics(const std::string& run_folder) {
+  return read_file(run_folder + "/metrics.jsonl");
+}
+std::string weights(const std::string& run_folder) {
+  return read_file(run_folder + "/checkpoint/last.safetensors");
+}
 
 // Starts a training and sends it a signal as soon as its metrics have so many lines. Returns how it ended.
-int interrupt_training(const std::vector<std::string>& arguments, const std::string& metrics_file, int lines, int signal) {
+int interrupt_training(const std::vector<std::string>& arguments, const std::string& metrics_file, int lines,
+                       int signal) {
   const pid_t child = fork();
   if (child == 0) {
     std::vector<char*> argv;
@@ -102,15 +109,18 @@ std::vector<std::string> words(const std::string& text) {
 TEST_CASE("a run leaves everything that it promises", "[programs]") {
   const Folder folder;
   const std::string data = folder.write("text.txt", stories(20000));
-  const Outcome train = run("train --data " + data + tiny + "--steps 120 --runs " + folder.path.string() + " --name a");
+  const Outcome train =
+      run("train --data " + data + tiny + "--steps 120 --runs " + folder.path.string() + " --name a");
   INFO(train.text);
   REQUIRE(train.status == 0);
-  for (const char* file : {"config.json", "tokenizer.txt", "metrics.jsonl", "log.txt", "checkpoint/last.safetensors",
-                           "checkpoint/best.safetensors", "sample.txt", "report.html"}) {
+  for (const char* file :
+       {"config.json", "tokenizer.txt", "metrics.jsonl", "log.txt", "checkpoint/last.safetensors",
+        "checkpoint/best.safetensors", "sample.txt", "report.html"}) {
     INFO(file);
     CHECK(fs::file_size(fs::path(folder / "a") / file) > 0);
   }
-  for (const char* part : {"parameters", "memory", "sgemm", "valid", "report"}) CHECK(contains(train.text, part));
+  for (const char* part : {"parameters", "memory", "sgemm", "valid", "report"})
+    CHECK(contains(train.text, part));
 
   const Outcome sample = run("sample --run " + (folder / "a") + " --tokens 50 --prompt 'One '");
   CHECK(sample.status == 0);
@@ -133,7 +143,8 @@ TEST_CASE("a run leaves everything that it promises", "[programs]") {
 TEST_CASE("a killed run resumes to the same bytes", "[programs]") {
   const Folder folder;
   const std::string data = folder.write("text.txt", stories(20000));
-  const std::string options = "--data " + data + tiny + "--steps 1500 --runs " + folder.path.string() + " --name ";
+  const std::string options =
+      "--data " + data + tiny + "--steps 1500 --runs " + folder.path.string() + " --name ";
   REQUIRE(run("train " + options + "whole").status == 0);
 
   const auto start = [&](const std::string& name) {
@@ -144,7 +155,8 @@ TEST_CASE("a killed run resumes to the same bytes", "[programs]") {
   SECTION("by SIGKILL, at any instant") {
     for (const auto& [name, lines] : {std::pair{"early", 45}, std::pair{"late", 777}}) {
       INFO(name);
-      const int status = interrupt_training(start(name), folder / (name + std::string("/metrics.jsonl")), lines, SIGKILL);
+      const int status =
+          interrupt_training(start(name), folder / (name + std::string("/metrics.jsonl")), lines, SIGKILL);
       REQUIRE(WIFSIGNALED(status));
       const Outcome resumed = run("train --resume " + (folder / name));
       INFO(resumed.text);
@@ -172,7 +184,8 @@ TEST_CASE("a killed run resumes to the same bytes", "[programs]") {
 TEST_CASE("early stopping, and training on one batch", "[programs]") {
   const Folder folder;
   const std::string data = folder.write("text.txt", stories(3000));
-  const std::string options = "train --data " + data + tiny + "--dropout 0 --eval-every 50 --runs " + folder.path.string();
+  const std::string options =
+      "train --data " + data + tiny + "--dropout 0 --eval-every 50 --runs " + folder.path.string();
   const Outcome stopped = run(options + " --steps 5000 --patience 2 --lr 0.05 --schedule constant --name a");
   CHECK(stopped.status == 0);
   CHECK(contains(stopped.text, "no new best in 2 validations"));
@@ -205,7 +218,8 @@ TEST_CASE("bad input is refused in plain words, with status 2", "[programs]") {
   check_refused(train + good + " --norm layre", {"'layre'", "did you mean layer?"});
   check_refused(train + good + " --preset papper", {"no preset called papper", "did you mean paper?"});
   check_refused(train + good + " --tied false", {"'false'", "--flag=false"});
-  check_refused(train + good + " --config " + folder.write("c.json", "{\"layerz\": 3}"), {"layerz", "did you mean layers?"});
+  check_refused(train + good + " --config " + folder.write("c.json", "{\"layerz\": 3}"),
+                {"layerz", "did you mean layers?"});
   check_refused(train + good + " --config " + folder.write("d.json", "not json"), {"JSON"});
   check_refused("train --resume " + (folder / "nowhere"), {"no run at"});
   check_refused("sample", {"--run"});
@@ -223,7 +237,8 @@ TEST_CASE("bad input is refused in plain words, with status 2", "[programs]") {
 TEST_CASE("help lists every option with its default", "[programs]") {
   const Outcome help = run("train --help");
   CHECK(help.status == 0);
-  for (const char* part : {"--preset", "--layers", "--lr", "default: 0.003", "--workers", "story:", "post-norm"}) {
+  for (const char* part :
+       {"--preset", "--layers", "--lr", "default: 0.0025", "--workers", "story:", "post-norm"}) {
     INFO(part);
     CHECK(contains(help.text, part));
   }

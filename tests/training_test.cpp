@@ -32,7 +32,8 @@ Batch random_batch(const Config& config, Index sequences, std::uint64_t seed = 1
   for (Index i = 0; i < batch.sequences * batch.tokens; ++i) {
     const auto index = static_cast<std::uint64_t>(i), vocab = static_cast<std::uint64_t>(config.model.vocab);
     batch.inputs.push_back(static_cast<std::int32_t>(random.below(2 * index, vocab)));
-    batch.targets.push_back(i % 7 == 3 ? ignored : static_cast<std::int32_t>(random.below(2 * index + 1, vocab)));
+    batch.targets.push_back(i % 7 == 3 ? ignored
+                                       : static_cast<std::int32_t>(random.below(2 * index + 1, vocab)));
     batch.scored += batch.targets.back() != ignored;
   }
   return batch;
@@ -113,7 +114,8 @@ TEST_CASE("more workers than one change the gradient by rounding only", "[traini
   }
   const std::vector<double> losses = losses_of(config, 1, 20);
   const std::vector<double> others = losses_of(config, 2, 20);
-  for (std::size_t step = 0; step < losses.size(); ++step) CHECK(std::fabs(others[step] - losses[step]) <= 1e-5);
+  for (std::size_t step = 0; step < losses.size(); ++step)
+    CHECK(std::fabs(others[step] - losses[step]) <= 1e-5);
 }
 
 TEST_CASE("micro-batches add up to the big batch", "[training]") {
@@ -177,7 +179,8 @@ TEST_CASE("a NaN stops the run, names where it came from, and changes no weight"
   Tensor weight = trainer.parameters().at("blocks.1.mlp.up.weight");
   weight.data[3] = std::numeric_limits<Real>::quiet_NaN();
   const std::vector<Real> before = weights_of(trainer);
-  check_throws<NumericalError>([&] { trainer.step(batch, 1); }, {"step 2", "NaN", "linear", "blocks.1.mlp.up"});
+  check_throws<NumericalError>([&] { trainer.step(batch, 1); },
+                               {"step 2", "NaN", "linear", "blocks.1.mlp.up"});
   const std::vector<Real> after = weights_of(trainer);
   for (std::size_t i = 0; i < before.size(); ++i) {
     REQUIRE((before[i] == after[i] || (std::isnan(before[i]) && std::isnan(after[i]))));
@@ -224,7 +227,8 @@ TEST_CASE("configurations that make no sense are refused by name", "[training]")
   check_throws(build([](Config& c) { c.model.vocab = 1; }), {"vocabulary", "1", "at least 2"});
   check_throws(build([](Config& c) { c.model.layers = 0; }), {"layers", "0"});
   check_throws(build([](Config& c) { c.model.dropout = 1; }), {"dropout"});
-  check_throws(build([](Config& c) { c.model.norm = "layre"; }), {"no norm called layre", "did you mean layer?"});
+  check_throws(build([](Config& c) { c.model.norm = "layre"; }),
+               {"no norm called layre", "did you mean layer?"});
   check_throws(build([](Config& c) { c.model.activation = "gelu-tahn"; }), {"did you mean gelu-tanh?"});
   check_throws(build([](Config& c) { c.optimiser = "adam"; }), {"no optimiser adam"});
   check_throws(build([](Config& c) { c.adam.beta1 = 1; }), {"beta1"});
@@ -241,10 +245,10 @@ TEST_CASE("sampling: temperature, top-k and top-p by hand", "[sampling]") {
   CHECK(sample_token(logits, {1, 0, 1}, 0.89) == 1);
   CHECK(sample_token(logits, {1, 0, 1}, 0.999999) == 0);
   for (double u : {0.0, 0.5, 0.99}) CHECK(sample_token(logits, {0, 0, 1}, u) == 3);
-  CHECK(sample_token(logits, {1, 2, 1}, 0.99) == 2);   // only 3 and 2: 4/7 and 3/7
+  CHECK(sample_token(logits, {1, 2, 1}, 0.99) == 2);  // only 3 and 2: 4/7 and 3/7
   CHECK(sample_token(logits, {1, 2, 1}, 0.56) == 3);
-  CHECK(sample_token(logits, {1, 0, 0.5}, 0.99) == 2);  // 0.4 is not yet half, 0.4 + 0.3 is
-  CHECK(sample_token(logits, {1, 0, 1e-9}, 0.99) == 3); // one token is always left
+  CHECK(sample_token(logits, {1, 0, 0.5}, 0.99) == 2);   // 0.4 is not yet half, 0.4 + 0.3 is
+  CHECK(sample_token(logits, {1, 0, 1e-9}, 0.99) == 3);  // one token is always left
   // Temperature 1/2 squares the probabilities: 16/30 for token 3.
   CHECK(sample_token(logits, {0.5, 0, 1}, 0.53) == 3);
   CHECK(sample_token(logits, {0.5, 0, 1}, 0.54) == 2);

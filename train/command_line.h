@@ -8,10 +8,12 @@
 
 namespace ef {
 
-// The options that were given, by name, as text. The fields' present values are shown as defaults. Prints the help and
-// exits with 0 on --help or -h. Error for an unknown option (with the nearest name), a missing value, or a stray word.
-std::map<std::string, std::string> parse_command_line(const std::string& program, const std::string& description,
-                                                      const FieldList& fields, int argc, char** argv);
+// The options that were given, by name, as text. The fields' present values are shown as defaults. Prints the
+// help and exits with 0 on --help or -h. Error for an unknown option (with the nearest name), a missing
+// value, or a stray word.
+std::map<std::string, std::string> parse_command_line(const std::string& program,
+                                                      const std::string& description, const FieldList& fields,
+                                                      int argc, char** argv);
 
 // Runs a program: turns exceptions into a line on stderr and an exit status: 0 well, 2 a mistake of the user
 // (Error) or of the system, 3 numbers that are not finite (NumericalError).

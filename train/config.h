@@ -1,4 +1,5 @@
-// All that makes a run what it is. Saved as config.json in the run's folder; a run can be repeated from it alone.
+// All that makes a run what it is. Saved as config.json in the run's folder; a run can be repeated from it
+// alone.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -14,17 +15,17 @@ struct Config {
   std::string preset = "story";
 
   // Data
-  std::string data = "builtin";  // or a file, or a folder with train.txt, valid.txt, test.txt
-  std::string tokens = "chars";  // or "words"
+  std::string data = "builtin";    // or a file, or a folder with train.txt, valid.txt, test.txt
+  std::string tokens = "chars";    // or "words"
   std::string windows = "random";  // or "blocks"
 
   ModelConfig model;
 
   // Training
-  Index steps = 1000;       // updates
-  Index batch = 16;         // sequences an update, over all workers
-  Index micro_batch = 0;    // at most so many sequences at once in a worker; 0: its whole share
-  Index workers = 0;        // threads; 0: one for each processor
+  Index steps = 1000;     // updates
+  Index batch = 16;       // sequences an update, over all workers
+  Index micro_batch = 0;  // at most so many sequences at once in a worker; 0: its whole share
+  Index workers = 0;      // threads; 0: one for each processor
   std::uint64_t seed = 1;
   std::string optimiser = "adamw";
   OptimiserConfig adam;
@@ -32,16 +33,17 @@ struct Config {
   ScheduleConfig schedule;         // its `total` is `steps`
   double clip = 1;                 // largest norm of the gradient; 0: not clipped
   double label_smoothing = 0;
-  bool overfit_one_batch = false;  // train on the first batch again and again: a working layer drives the loss to 0
+  bool overfit_one_batch =
+      false;  // train on the first batch again and again: a working layer drives the loss to 0
 
   // Watching
-  Index log_every = 10;         // updates between lines of metrics.jsonl
-  Index eval_every = 250;       // updates between validations; 0: only at the end
-  Index checkpoint_every = 500; // updates between checkpoints; one more at the end
-  Index patience = 0;           // stop after so many validations without a new best; 0: never
-  Index sample_tokens = 600;    // how much to write at the end
-  std::string name;             // the run's folder is runs/NAME; empty: named after the preset
-  std::string runs = "runs";    // where the folders of runs stand
+  Index log_every = 10;          // updates between lines of metrics.jsonl
+  Index eval_every = 250;        // updates between validations; 0: only at the end
+  Index checkpoint_every = 500;  // updates between checkpoints; one more at the end
+  Index patience = 0;            // stop after so many validations without a new best; 0: never
+  Index sample_tokens = 600;     // how much to write at the end
+  std::string name;              // the run's folder is runs/NAME; empty: named after the preset
+  std::string runs = "runs";     // where the folders of runs stand
 };
 
 // All fields, bound to this config: the one list from which command line, --help and config.json are made.

@@ -21,9 +21,11 @@ void evaluate(int argc, char** argv) {
   options.add("checkpoint", checkpoint, "which weights", {"best", "last"});
   options.group = "Text";
   options.add("split", split, "which part of the run's data", {"train", "valid", "test"});
-  options.add("context", context, "tokens read but not scored before each stretch (-1: 400 of 512 of the window)");
+  options.add("context", context,
+              "tokens read but not scored before each stretch (-1: 400 of 512 of the window)");
   options.add("workers", workers, "threads (0: one for each processor)");
-  const auto given = parse_command_line("eval", "Tells how well a trained model predicts held-out text.", options, argc, argv);
+  const auto given = parse_command_line("eval", "Tells how well a trained model predicts held-out text.",
+                                        options, argc, argv);
   for (const auto& [name, text] : given) options.set(name, text);
   if (run_path.empty()) fail("--run", "nothing", "the folder of a run", "train makes one, like runs/story");
   if (workers == 0) workers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -39,9 +41,11 @@ void evaluate(int argc, char** argv) {
   load_weights(loaded.path, trainer.parameters());
   const Index window = loaded.saved.config.model.context;
   const Index rows = std::max<Index>(1, 4096 / window);
-  std::printf("%s of %s, %td tokens, weights of step %td\n", split.c_str(), corpus.name.c_str(), text.size(), loaded.state.done);
+  std::printf("%s of %s, %td tokens, weights of step %td\n", split.c_str(), corpus.name.c_str(), text.size(),
+              loaded.state.done);
   const ValidationWindows blocks(text, corpus.first_input, window);
-  std::printf("without context  %s   (windows of %td, every token scored once)\n", describe(trainer.evaluate(blocks, rows)).c_str(), window);
+  std::printf("without context  %s   (windows of %td, every token scored once)\n",
+              describe(trainer.evaluate(blocks, rows)).c_str(), window);
 
   // fairseq's --context-window 400 of 512, in proportion.
   if (context < 0) context = window * 400 / 512;

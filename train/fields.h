@@ -29,7 +29,8 @@ class FieldList {
   void add(const std::string& name, bool& value, const std::string& help);
   void add(const std::string& name, std::string& value, const std::string& help);
   // One of a few names.
-  void add(const std::string& name, std::string& value, const std::string& help, const std::vector<std::string>& names);
+  void add(const std::string& name, std::string& value, const std::string& help,
+           const std::vector<std::string>& names);
 
   // Error with the nearest name if there is no such field.
   void set(const std::string& name, const std::string& text) const;

@@ -23,8 +23,8 @@ class Live {
   Live(const Live&) = delete;
   Live& operator=(const Live&) = delete;
 
-  // After each update. Averages loss and floor since the last line; in a terminal rewrites its line up to ten times
-  // a second, elsewhere prints a line every ten seconds at most.
+  // After each update. Averages loss and floor since the last line; in a terminal rewrites its line up to ten
+  // times a second, elsewhere prints a line every ten seconds at most.
   void update(const Progress& progress);
 
   // A line that stays: ends the live line, if one stands there.

@@ -8,15 +8,15 @@ namespace {
 
 // The built-in language, in two minutes on two cores.
 void story(Config& c) {
-  c.model.context = 256;
+  c.model.context = 240;  // the longest story
   c.model.layers = 2;
   c.model.heads = 4;
   c.model.channels = 128;
   c.model.ffn = 512;
-  c.steps = 1500;
-  c.batch = 16;
-  c.schedule.peak = 3e-3;
-  c.schedule.floor = 1e-4;
+  c.steps = 2000;
+  c.batch = 6;
+  c.schedule.peak = 2.5e-3;
+  c.schedule.floor = 0;
   c.schedule.warmup = 100;
   c.adam.beta2 = 0.99;
 }
@@ -24,13 +24,14 @@ void story(Config& c) {
 // GPT-2's architecture, small: Pre-LN, learned positions, GELU. The default of every dial.
 void gpt2(Config&) {}
 
-// nanoGPT's example for a CPU: Tiny Shakespeare in characters, 2,000 updates.
+// nanoGPT's example for a CPU: Tiny Shakespeare in characters, 2,000 updates. Its learning rate of 1e-3 is
+// small for a model of this size: three times as much ends 0.1 nats lower.
 void shakespeare(Config& c) {
   c.data = "data/corpora/tinyshakespeare/input.txt";
   c.model.bias = false;
   c.steps = 2000;
   c.batch = 12;
-  c.schedule.peak = 1e-3;
+  c.schedule.peak = 3e-3;
   c.schedule.floor = 1e-4;
   c.schedule.warmup = 100;
   c.adam.beta2 = 0.99;

@@ -2,11 +2,12 @@
 //
 //   config.json            all options, the version of the code, the data's fingerprint
 //   tokenizer.txt          ids and tokens
-//   metrics.jsonl          one JSON object a line, each with its step; a function of the configuration alone, so a
+//   metrics.jsonl          one JSON object a line, each with its step; a function of the configuration alone,
+//   so a
 //                          resumed run leaves the same bytes as an uninterrupted one
 //   log.txt                what was shown on the screen, with times and speeds
-//   checkpoint/last.safetensors   weights, moments and state; checkpoint/best.safetensors: the best validation
-//   sample.txt, report.html       at the end
+//   checkpoint/last.safetensors   weights, moments and state; checkpoint/best.safetensors: the best
+//   validation sample.txt, report.html       at the end
 #pragma once
 #include <string>
 
@@ -23,8 +24,8 @@ struct RunFolder {
   std::string best() const { return file("checkpoint/best.safetensors"); }
 };
 
-// Makes the folder RUNS/NAME; without a name the first free of RUNS/PRESET, RUNS/PRESET-2, ... Error if a named run
-// exists, or the folder cannot be written.
+// Makes the folder RUNS/NAME; without a name the first free of RUNS/PRESET, RUNS/PRESET-2, ... Error if a
+// named run exists, or the folder cannot be written.
 RunFolder create_run(const Config& config);
 
 // Error if there is no run, or it has no checkpoint.
@@ -32,10 +33,10 @@ RunFolder open_run(const std::string& path);
 
 // What the loop knows besides weights and moments.
 struct RunState {
-  Index done = 0;            // updates
-  double best = 0;           // smallest validation loss so far, in nats a token; meaningful if validated > 0
-  Index validated = 0;       // how many validations there were
-  Index since_best = 0;      // of these, since the best one
+  Index done = 0;        // updates
+  double best = 0;       // smallest validation loss so far, in nats a token; meaningful if validated > 0
+  Index validated = 0;   // how many validations there were
+  Index since_best = 0;  // of these, since the best one
 };
 
 void save_checkpoint(const std::string& path, Trainer& trainer, const RunState& state);

@@ -27,7 +27,8 @@ void sample(int argc, char** argv) {
   options.add("top-k", sampling.top_k, "only the k likeliest tokens (0: all)");
   options.add("top-p", sampling.top_p, "only the likeliest tokens that together have this probability");
   options.add("seed", seed, "another seed, another text");
-  for (const auto& [name, text] : parse_command_line("sample", "Lets a trained model write.", options, argc, argv)) {
+  for (const auto& [name, text] :
+       parse_command_line("sample", "Lets a trained model write.", options, argc, argv)) {
     options.set(name, text);
   }
   if (run_path.empty()) fail("--run", "nothing", "the folder of a run", "train makes one, like runs/story");
@@ -40,8 +41,8 @@ void sample(int argc, char** argv) {
     std::fputs(text.c_str(), stdout);
     std::fflush(stdout);
   };
-  write_text(loaded.model(), tape, loaded.tokenizer, loaded.saved.config.data == "builtin", prompt, tokens, sampling,
-             seed, show);
+  write_text(loaded.model(), tape, loaded.tokenizer, loaded.saved.config.data == "builtin", prompt, tokens,
+             sampling, seed, show);
   std::fputs("\n", stdout);
 }
 

@@ -45,8 +45,10 @@ Start read_options(int argc, char** argv) {
   FieldList options;
   options.group = "Start";
   options.add("preset", preset, preset_help);
-  options.add("config", config_file, "a JSON file of options, such as a run's config.json (options given here win)");
-  options.add("resume", start.resume, "go on with the run in this folder; of the other options only --steps may change");
+  options.add("config", config_file,
+              "a JSON file of options, such as a run's config.json (options given here win)");
+  options.add("resume", start.resume,
+              "go on with the run in this folder; of the other options only --steps may change");
   const FieldList all = fields(start.config);
   options.list.insert(options.list.end(), all.list.begin(), all.list.end());
   auto given = parse_command_line("train", "Trains a tiny transformer.", options, argc, argv);
@@ -201,7 +203,8 @@ class Run {
       state_.best = e.loss();
       save_checkpoint(run_.best(), *trainer_, state_);
     }
-    live_->print("valid  after step " + std::to_string(state_.done) + "  " + describe(e) + (best ? "  (best)" : ""));
+    live_->print("valid  after step " + std::to_string(state_.done) + "  " + describe(e) +
+                 (best ? "  (best)" : ""));
     if (config_.patience == 0 || state_.since_best < config_.patience) return true;
     live_->print("stopped: no new best in " + std::to_string(config_.patience) + " validations");
     return false;
@@ -211,8 +214,8 @@ class Run {
     if (config_.sample_tokens > 0) {
       load_weights(run_.best(), trainer_->parameters());
       const std::string text =
-          write_text(trainer_->model(), trainer_->tape(), corpus_.tokenizer, !corpus_.train.starts.empty(), "",
-                     config_.sample_tokens, {0.8, 0, 1}, 1);
+          write_text(trainer_->model(), trainer_->tape(), corpus_.tokenizer, !corpus_.train.starts.empty(),
+                     "", config_.sample_tokens, {0.8, 0, 1}, 1);
       write_atomically(run_.file("sample.txt"), text);
       live_->print("\nit writes (temperature 0.8):\n\n" + text);
       if (config_.data == "builtin") live_->print("\n" + grammar_report(text));

@@ -40,15 +40,17 @@ struct MemoryPlan {
 
 class Trainer {
  public:
-  // Draws the weights from config.seed. config.model.vocab must be set. Error if the configuration makes no sense.
+  // Draws the weights from config.seed. config.model.vocab must be set. Error if the configuration makes no
+  // sense.
   Trainer(const Config& config, Workers& workers);
 
-  // The update that follows `done` updates, on this batch. Throws NumericalError, with the weights as they were, if
-  // the loss or the gradient is not finite; its message names the first op or parameter, and the step.
+  // The update that follows `done` updates, on this batch. Throws NumericalError, with the weights as they
+  // were, if the loss or the gradient is not finite; its message names the first op or parameter, and the
+  // step.
   StepResult step(const Batch& batch, Index done);
 
-  // Forward and backward without an update: loss and gradients, summed over workers, in gradients(). Also the way to
-  // touch all memory that a step needs before plan() is asked.
+  // Forward and backward without an update: loss and gradients, summed over workers, in gradients(). Also the
+  // way to touch all memory that a step needs before plan() is asked.
   double loss_and_gradients(const Batch& batch, Index done);
 
   // Nats of all windows (no dropout, no label smoothing): the same bits for any number of workers.

@@ -25,7 +25,8 @@ std::string write_text(const Transformer& model, Tape& tape, const Tokenizer& to
     text = longer;
   };
   show_more();
-  generate(model, tape, ids, tokens, sampling, seed, documents ? ids[0] : -1, [&](std::int32_t) { show_more(); });
+  generate(model, tape, ids, tokens, sampling, seed, documents ? ids[0] : -1,
+           [&](std::int32_t) { show_more(); });
   return text;
 }
 

@@ -9,8 +9,9 @@
 
 namespace ef {
 
-// The prompt (empty: the beginning of a document) and what the model adds to it. documents: whether the tokenizer's
-// first input separates independent documents. show(text) is called with each new piece of text, the prompt first.
+// The prompt (empty: the beginning of a document) and what the model adds to it. documents: whether the
+// tokenizer's first input separates independent documents. show(text) is called with each new piece of text,
+// the prompt first.
 std::string write_text(const Transformer& model, Tape& tape, const Tokenizer& tokenizer, bool documents,
                        const std::string& prompt, Index tokens, const Sampling& sampling, std::uint64_t seed,
                        const std::function<void(const std::string&)>& show = {});
@@ -18,7 +19,8 @@ std::string write_text(const Transformer& model, Tape& tape, const Tokenizer& to
 // "loss 0.3812  floor 0.3520  excess 0.0292  ppl 1.46"
 std::string describe(const Evaluation& evaluation);
 
-// How many of the whole stories in a text belong to the built-in language, and where the first other one leaves it.
+// How many of the whole stories in a text belong to the built-in language, and where the first other one
+// leaves it.
 std::string grammar_report(const std::string& text);
 
 }  // namespace ef

@@ -68,9 +68,10 @@ Tensor mul(const Tensor& a, const Tensor& b) {
 // y = factor x.  dx = factor dy.
 Tensor scale(const Tensor& x, Real factor) {
   Tensor y = Tape::current().output("scale", x.shape, {x});
-  for (Index i = 0; i < x.size(); ++i) y.data[i] = factor * x.data[i];
+  const Index n = x.size();
+  for (Index i = 0; i < n; ++i) y.data[i] = factor * x.data[i];
   return Tape::current().record(y, [=] {
-    for (Index i = 0; i < x.size(); ++i) x.grad[i] += factor * y.grad[i];
+    for (Index i = 0; i < n; ++i) x.grad[i] += factor * y.grad[i];
   });
 }
 
@@ -90,9 +91,9 @@ Tensor dropout(const Tensor& x, double p) {
 
   // out[i] (+)= m_i in[i] / (1 - p); a block of the generator serves four neighbours.
   const auto masked = [=](const Real* in, Real* out, bool adds) {
-    for (Index i = 0; i < x.size();) {
+    for (Index i = 0, n = x.size(); i < n;) {
       const Philox4 bits = random.block(static_cast<std::uint64_t>((first + i) / 4));
-      for (Index lane = (first + i) % 4; lane < 4 && i < x.size(); ++lane, ++i) {
+      for (Index lane = (first + i) % 4; lane < 4 && i < n; ++lane, ++i) {
         const Real value = bits[static_cast<std::size_t>(lane)] >= threshold ? keep * in[i] : Real(0);
         out[i] = adds ? out[i] + value : value;
       }

@@ -1,0 +1,130 @@
+"""Trains in PyTorch from the weights and on the batches that tests/torch_test.cpp has written, and compares losses.
+
+usage: python3 tests/torch_parity.py FILE.safetensors
+
+FILE holds the first weights under their paths, "batches.inputs" and "batches.targets" [steps, B, T] (as float32), and
+"losses" [steps]; its metadata holds the settings as JSON. Exit status: 0 the curves agree to 1e-4, 1 they do not,
+77 skipped.
+"""
+import json
+import math
+import struct
+import sys
+
+try:
+    import torch
+    import torch.nn.functional as F
+except ImportError:
+    print("skipped: PyTorch is not installed for this python3 (Debian: apt install python3-torch)")
+    sys.exit(77)
+
+
+def read_safetensors(path):
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+        data = bytearray(file.read())
+    metadata = header.pop("__metadata__")
+    arrays = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        arrays[name] = torch.frombuffer(data[begin:end], dtype=torch.float32).reshape(entry["shape"]).clone()
+    return arrays, json.loads(metadata["settings"])
+
+
+def linear(p, name, x):
+    return F.linear(x, p[name + ".weight"], p.get(name + ".bias"))
+
+
+def norm(p, name, x):
+    return F.layer_norm(x, x.shape[-1:], p[name + ".weight"], p.get(name + ".bias"), 1e-5)
+
+
+def attention(p, name, x, heads):
+    b, t, c = x.shape
+    q, k, v = (linear(p, f"{name}.{part}", x).view(b, t, heads, c // heads).transpose(1, 2) for part in "qkv")
+    scores = q @ k.transpose(-2, -1) / math.sqrt(c // heads)
+    future = torch.ones(t, t, dtype=torch.bool).triu(1)
+    z = scores.masked_fill(future, float("-inf")).softmax(-1) @ v
+    return linear(p, f"{name}.out", z.transpose(1, 2).reshape(b, t, c))
+
+
+def forward(p, s, ids):
+    x = F.embedding(ids, p["tokens.weight"])
+    if s["positions"] == "learned":
+        x = x + p["positions.weight"][: ids.shape[1]]
+    else:  # fairseq's sinusoids
+        half = s["channels"] // 2
+        rate = torch.exp(torch.arange(half, dtype=torch.float64) * -(math.log(10000) / (half - 1)))
+        angle = torch.arange(2, 2 + ids.shape[1], dtype=torch.float64)[:, None] * rate
+        x = math.sqrt(s["channels"]) * x + torch.cat([angle.sin(), angle.cos()], 1).float()
+    act = F.relu if s["activation"] == "relu" else lambda u: F.gelu(u, approximate="tanh")
+    for layer in range(s["layers"]):
+        name = f"blocks.{layer}."
+        mlp = lambda u: linear(p, name + "mlp.down", act(linear(p, name + "mlp.up", u)))
+        if s["block"] == "pre-norm":
+            x = x + attention(p, name + "attn", norm(p, name + "attn_norm", x), s["heads"])
+            x = x + mlp(norm(p, name + "mlp_norm", x))
+        else:
+            x = norm(p, name + "attn_norm", x + attention(p, name + "attn", x, s["heads"]))
+            x = norm(p, name + "mlp_norm", x + mlp(x))
+    if s["final-norm"] == "layer":
+        x = norm(p, "final_norm", x)
+    return F.linear(x, p.get("unembed.weight", p["tokens.weight"]))
+
+
+class FairseqAdam(torch.optim.Optimizer):
+    """Epsilon is added to the root of the uncorrected second moment."""
+
+    def __init__(self, groups, lr, betas, eps):
+        super().__init__(groups, dict(lr=lr, betas=betas, eps=eps, weight_decay=0.0))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            (b1, b2), eps, lr = group["betas"], group["eps"], group["lr"]
+            for w in group["params"]:
+                state = self.state[w]
+                if not state:
+                    state.update(t=0, m=torch.zeros_like(w), v=torch.zeros_like(w))
+                state["t"] += 1
+                state["m"].mul_(b1).add_(w.grad, alpha=1 - b1)
+                state["v"].mul_(b2).addcmul_(w.grad, w.grad, value=1 - b2)
+                w.mul_(1 - lr * group["weight_decay"])
+                step_size = lr * math.sqrt(1 - b2 ** state["t"]) / (1 - b1 ** state["t"])
+                w.addcdiv_(state["m"], state["v"].sqrt().add_(eps), value=-step_size)
+
+
+def main(path):
+    torch.set_num_threads(1)
+    arrays, s = read_safetensors(path)
+    inputs, targets = arrays.pop("batches.inputs").long(), arrays.pop("batches.targets").long()
+    ours, rates = arrays.pop("losses"), arrays.pop("learning_rates")
+    p = {name: value.requires_grad_() for name, value in arrays.items()}
+    decays = [w for w in p.values() if w.dim() >= 2 or s["decay"] == "all"]
+    others = [w for w in p.values() if not (w.dim() >= 2 or s["decay"] == "all")]
+    groups = [dict(params=decays, weight_decay=s["weight-decay"]), dict(params=others, weight_decay=0.0)]
+    kind = torch.optim.AdamW if s["optimiser"] == "adamw" else FairseqAdam
+    optimiser = kind([g for g in groups if g["params"]], lr=1.0, betas=(s["beta1"], s["beta2"]), eps=s["epsilon"])
+
+    worst = 0.0
+    for step in range(len(ours)):
+        logits = forward(p, s, inputs[step])
+        loss = F.cross_entropy(logits.flatten(0, 1), targets[step].flatten(), ignore_index=-1,
+                               label_smoothing=s["label-smoothing"])
+        optimiser.zero_grad()
+        loss.backward()
+        if s["clip"] > 0:
+            torch.nn.utils.clip_grad_norm_(list(p.values()), s["clip"])
+        for group in optimiser.param_groups:
+            group["lr"] = rates[step].item()
+        optimiser.step()
+        worst = max(worst, abs(loss.item() - ours[step].item()))
+        if step % 10 == 9 or step == 0:
+            print(f"step {step + 1:3}  PyTorch {loss.item():.6f}  ours {ours[step].item():.6f}")
+    print(f"largest difference over {len(ours)} steps: {worst:.2e}")
+    return 0 if worst <= 1e-4 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
