@@ -1,0 +1,22 @@
+// What the README shows is what is compiled here.
+#include <fstream>
+#include <sstream>
+
+#include "models/transformer.h"
+#include "tests/helpers.h"
+
+using namespace ef;
+
+namespace {
+std::string text_of(const std::string& path) {
+  std::ifstream file(path);
+  REQUIRE(file.is_open());
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+}  // namespace
+
+TEST_CASE("the README's guide to an ablation is this folder's symmetric_attention.cpp", "[readme]") {
+  CHECK(contains(text_of("README.md"), text_of("tests/gradients/symmetric_attention.cpp")));
+  const std::vector<std::string> names = Registry<Attention>::names();
+  CHECK(std::find(names.begin(), names.end(), "symmetric") != names.end());
+}

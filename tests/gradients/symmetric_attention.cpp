@@ -1,0 +1,29 @@
+// Attention whose queries are its keys: its query-key matrix W_Q W_K^T is symmetric, all its eigenvalues are
+// real.
+#include "models/transformer.h"
+
+namespace ef {
+namespace {
+
+struct SymmetricAttention : Attention {
+  Linear key, value, out;
+  Index heads;
+  double scale;
+
+  SymmetricAttention(const Builder& b, const ModelConfig& c)
+      : key(b / "k", c.channels, c.channels, Role::attention_in, c),
+        value(b / "v", c.channels, c.channels, Role::attention_in, c),
+        out(b / "out", c.channels, c.channels, Role::attention_out, c),
+        heads(c.heads),
+        scale(1 / std::sqrt(static_cast<double>(c.channels / c.heads))) {}
+
+  Tensor forward(const Tensor& x) const override {
+    const Tensor k = key.forward(x);
+    return out.forward(causal_attention(k, k, value.forward(x), heads, scale));
+  }
+};
+
+const Registered<Attention, SymmetricAttention> symmetric("symmetric", "queries are keys: real eigenvalues");
+
+}  // namespace
+}  // namespace ef
