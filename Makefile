@@ -75,10 +75,12 @@ setup:
 	@.ci/setup
 
 run: setup ## train a tiny transformer on the built-in language and show what it writes (ARGS='--steps 500' ...)
+	@test -x $(BUILD)/train || echo 'Building (about half a minute) ...'
 	@$(MAKE) --no-print-directory -j$(JOBS) -s programs
 	@$(BUILD)/train $(ARGS)
 
 test: setup ## build and run all tests
+	@test -x $(BUILD)/test-float || echo 'Building (about two minutes) ...'
 	@$(MAKE) --no-print-directory -j$(JOBS) -s tests
 	@$(MAKE) --no-print-directory -s run-tests
 

@@ -213,9 +213,10 @@ class Run {
   void finish() {
     if (config_.sample_tokens > 0) {
       load_weights(run_.best(), trainer_->parameters());
-      const std::string text =
-          write_text(trainer_->model(), trainer_->tape(), corpus_.tokenizer, !corpus_.train.starts.empty(),
-                     "", config_.sample_tokens, {0.8, 0, 1}, 1);
+      const bool documents = !corpus_.train.starts.empty();
+      std::string text = write_text(trainer_->model(), trainer_->tape(), corpus_.tokenizer, documents, "",
+                                    config_.sample_tokens, {0.8, 0, 1}, 1);
+      if (documents) text.resize(text.rfind('\n') + 1);  // whole stories; npos + 1 is 0
       write_atomically(run_.file("sample.txt"), text);
       live_->print("\nit writes (temperature 0.8):\n\n" + text);
       if (config_.data == "builtin") live_->print("\n" + grammar_report(text));
