@@ -14,9 +14,7 @@ namespace {
 const std::uint64_t kStartStream = stream_of(Purpose::data, 1);
 const std::uint64_t kShuffleStream = stream_of(Purpose::data, 2);
 
-std::size_t at(Index i) {
-  return static_cast<std::size_t>(i);
-}
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 void check_positive(const char* what, Index n) {
   if (n < 1) fail(what, std::to_string(n), "at least 1");

@@ -97,9 +97,7 @@ Index Writer::choose(Alternatives alternatives, Weights weights) {
   return static_cast<Index>(chosen);
 }
 
-void Reader::say(std::string_view text) {
-  choose(Alternatives(&text, 1), Weights());
-}
+void Reader::say(std::string_view text) { choose(Alternatives(&text, 1), Weights()); }
 
 Index Reader::choose(Alternatives alternatives, Weights weights) {
   Walk walk(alternatives, weights);

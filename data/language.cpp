@@ -26,26 +26,18 @@ struct Memory {
 
 // ---- Phrases
 
-std::string_view name(int number) {
-  return kNames[static_cast<std::size_t>(number)];
-}
+std::string_view name(int number) { return kNames[static_cast<std::size_t>(number)]; }
 
 // Says texts as they are, and one word of each list.
-void say_one(Chooser& c, std::string_view text) {
-  c.say(text);
-}
-void say_one(Chooser& c, const Words& list) {
-  c.choose(list);
-}
+void say_one(Chooser& c, std::string_view text) { c.say(text); }
+void say_one(Chooser& c, const Words& list) { c.choose(list); }
 template <class... Parts>
 void say(Chooser& c, const Parts&... parts) {
   (say_one(c, parts), ...);
 }
 
 // Says one word of a list and returns its place, which fits into a Memory because the lists are short.
-std::int8_t pick(Chooser& c, const Words& list) {
-  return static_cast<std::int8_t>(c.choose(list));
-}
+std::int8_t pick(Chooser& c, const Words& list) { return static_cast<std::int8_t>(c.choose(list)); }
 
 // Names somebody who is not in the story yet.
 std::int8_t newcomer(Chooser& c, std::initializer_list<int> present) {
@@ -61,9 +53,7 @@ void say_thing(Chooser& c, const Memory& m) {
 }
 
 // A story that will not name the thing again need not remember it.
-void forget_thing(Memory& m) {
-  m.adjective = m.noun = m.plural = 0;
-}
+void forget_thing(Memory& m) { m.adjective = m.noun = m.plural = 0; }
 
 // ---- Scenes: a sentence each, or a part of one. A scene ends with the space before the next.
 
@@ -82,15 +72,9 @@ void new_thing(Chooser& c, Memory& m) {
 }
 
 // After a quotation: "said Ben. ", or "he said " and how.
-void said_name(Chooser& c, Memory& m) {
-  say(c, kSaid, " ", name(m.speaker), ". ");
-}
-void he_said(Chooser& c, Memory& m) {
-  say(c, pronouns(m.speaker).he, " ", kSaid, " ");
-}
-void how(Chooser& c, Memory&) {
-  say(c, kHow, ". ");
-}
+void said_name(Chooser& c, Memory& m) { say(c, kSaid, " ", name(m.speaker), ". "); }
+void he_said(Chooser& c, Memory& m) { say(c, pronouns(m.speaker).he, " ", kSaid, " "); }
+void how(Chooser& c, Memory&) { say(c, kHow, ". "); }
 
 // Plot "One": a thing is found, and goes to its owner.
 
@@ -100,9 +84,7 @@ void find(Chooser& c, Memory& m) {
   say(c, " ", kFound, " ");
 }
 
-void where(Chooser& c, Memory&) {
-  say(c, kPlaces, ". ");
-}
+void where(Chooser& c, Memory&) { say(c, kPlaces, ". "); }
 
 void visit(Chooser& c, Memory& m) {
   say(c, pronouns(m.giver).He, " ", kWent, " to ");
@@ -142,9 +124,7 @@ void lose(Chooser& c, Memory& m) {
   m.plural = c.choose({" ", "s "}, {2, 1}) > 0;
 }
 
-void comfort(Chooser& c, Memory& m) {
-  say(c, "\"", kComfort, ", ", name(m.owner), "!\" ");
-}
+void comfort(Chooser& c, Memory& m) { say(c, "\"", kComfort, ", ", name(m.owner), "!\" "); }
 
 void helper_said(Chooser& c, Memory& m) {
   say(c, kSaid, " ");

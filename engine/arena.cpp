@@ -18,9 +18,7 @@ constexpr std::size_t line = 64;  // alignment of every block, width of a guard 
 constexpr std::size_t huge_page = std::size_t{2} << 20;
 constexpr unsigned char guard_byte = 0xA5;
 
-std::size_t round_up(std::size_t n, std::size_t to) {
-  return (n + to - 1) / to * to;
-}
+std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 
 }  // namespace
 

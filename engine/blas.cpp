@@ -17,9 +17,7 @@ constexpr auto cblas_gemm = cblas_dgemm;
 constexpr auto cblas_gemm = cblas_sgemm;
 #endif
 
-CBLAS_TRANSPOSE flag(Op op) {
-  return op == Op::as_is ? CblasNoTrans : CblasTrans;
-}
+CBLAS_TRANSPOSE flag(Op op) { return op == Op::as_is ? CblasNoTrans : CblasTrans; }
 
 }  // namespace
 
@@ -34,13 +32,9 @@ void gemm(Op op_a, Op op_b, Index m, Index n, Index k, Real alpha, const Real* a
              at_least_1(ldc));
 }
 
-void use_one_thread() {
-  openblas_set_num_threads(1);
-}
+void use_one_thread() { openblas_set_num_threads(1); }
 
-double flops_of_this_thread() {
-  return flops;
-}
+double flops_of_this_thread() { return flops; }
 
 double measure_peak(Index n, double seconds) {
   using Clock = std::chrono::steady_clock;

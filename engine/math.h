@@ -77,14 +77,8 @@ inline float fast_erf(float x) {
   return a > 0.84375f ? large : p * x;  // for NaN the comparison is false and p * x is NaN
 }
 
-inline double fast_exp(double x) {
-  return std::exp(x);
-}
-inline double fast_tanh(double x) {
-  return std::tanh(x);
-}
-inline double fast_erf(double x) {
-  return std::erf(x);
-}
+inline double fast_exp(double x) { return std::exp(x); }
+inline double fast_tanh(double x) { return std::tanh(x); }
+inline double fast_erf(double x) { return std::erf(x); }
 
 }  // namespace ef

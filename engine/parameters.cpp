@@ -15,9 +15,7 @@
 namespace ef {
 namespace {
 
-Index round_up(Index n, Index to) {
-  return (n + to - 1) / to * to;
-}
+Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
 
 // FNV-1a, to give each path a stream of random numbers of its own.
 std::uint64_t hash(const std::string& text) {
@@ -56,9 +54,7 @@ Buffer::Buffer(Index size) : data_(nullptr, std::free), size_(size) {
   zero();
 }
 
-void Buffer::zero() {
-  std::fill_n(data_.get(), size_, Real(0));
-}
+void Buffer::zero() { std::fill_n(data_.get(), size_, Real(0)); }
 
 Index Parameters::count() const {
   Index n = 0;
@@ -66,9 +62,7 @@ Index Parameters::count() const {
   return n;
 }
 
-void Parameters::allocate() {
-  values_ = Buffer(flat_);
-}
+void Parameters::allocate() { values_ = Buffer(flat_); }
 
 void Parameters::initialise(std::uint64_t seed) {
   for (const Parameter& parameter : list_) {

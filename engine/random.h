@@ -27,9 +27,7 @@ inline Philox4 philox(Philox4 counter, std::array<std::uint32_t, 2> key) {
 }
 
 // 32 random bits to a double in [0, 1): multiples of 2^-32.
-inline double unit_interval(std::uint32_t bits) {
-  return bits * 0x1p-32;
-}
+inline double unit_interval(std::uint32_t bits) { return bits * 0x1p-32; }
 
 // What a stream of random numbers is for: streams of different purposes never meet.
 enum class Purpose : std::uint64_t { initialise, data, dropout, sample, test };

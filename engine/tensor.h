@@ -46,15 +46,9 @@ struct Tensor {
 [[noreturn]] void wrong_shape(const char* op, const char* name, const Shape& got,
                               const std::string& expected);
 
-inline std::string text_of(const Shape& shape) {
-  return shape.str();
-}
-inline std::string text_of(Index number) {
-  return std::to_string(number);
-}
-inline std::string text_of(const std::string& text) {
-  return text;
-}
+inline std::string text_of(const Shape& shape) { return shape.str(); }
+inline std::string text_of(Index number) { return std::to_string(number); }
+inline std::string text_of(const std::string& text) { return text; }
 
 // The same unless the condition holds. EXPECTED is made of shapes, numbers and texts, and only then: a check
 // that holds allocates nothing.

@@ -17,9 +17,7 @@ using namespace ef;
 
 constexpr std::int32_t kFirstInput = 100000;  // no id of the streams below
 
-std::size_t at(Index i) {
-  return static_cast<std::size_t>(i);
-}
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 // The stream 0, 1, 2, ...: a token tells its position. Floors are multiples of 1/4, exact in sums.
 Split counting(Index size, bool floors = false) {

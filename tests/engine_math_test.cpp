@@ -104,15 +104,9 @@ void check_erf(Stride stride) {
   }
 }
 
-TEST_CASE("fast_exp is at most 2 units in the last place off", "[math]") {
-  check_exp({31, 6007});
-}
-TEST_CASE("fast_tanh is at most 3 units in the last place off", "[math]") {
-  check_tanh({31, 6007});
-}
-TEST_CASE("fast_erf is at most 3 units in the last place off", "[math]") {
-  check_erf({31, 6007});
-}
+TEST_CASE("fast_exp is at most 2 units in the last place off", "[math]") { check_exp({31, 6007}); }
+TEST_CASE("fast_tanh is at most 3 units in the last place off", "[math]") { check_tanh({31, 6007}); }
+TEST_CASE("fast_erf is at most 3 units in the last place off", "[math]") { check_erf({31, 6007}); }
 
 // Takes five minutes, so only by its name.
 TEST_CASE("exp, tanh and erf keep their bounds on every float", "[.][exhaustive]") {

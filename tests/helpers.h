@@ -53,9 +53,7 @@ struct Leaf {
   Tensor constant() { return {shape, values.data(), nullptr, "test.constant"}; }
 };
 
-inline std::vector<Real> values_of(const Tensor& x) {
-  return {x.data, x.data + x.size()};
-}
+inline std::vector<Real> values_of(const Tensor& x) { return {x.data, x.data + x.size()}; }
 
 // The largest |a - b|; infinity where one is NaN or the lengths differ.
 inline double distance(std::span<const Real> a, std::span<const Real> b) {

@@ -39,9 +39,7 @@ struct Outcome {
   std::string text;  // what it printed, errors included
 };
 
-std::string program(const std::string& name) {
-  return std::string(EF_PROGRAMS) + "/" + name;
-}
+std::string program(const std::string& name) { return std::string(EF_PROGRAMS) + "/" + name; }
 
 Outcome run(const std::string& command) {
   const Folder folder;
@@ -71,9 +69,7 @@ const std::string tiny =
     " --context 16 --layers 1 --heads 2 --channels 16 --ffn 32 --batch 4 --workers 2 --dropout 0.1 --lr 0.01"
     " --log-every 1 --eval-every 100 --checkpoint-every 30 --sample-tokens 20 ";
 
-std::string metrics(const std::string& run_folder) {
-  return read_file(run_folder + "/metrics.jsonl");
-}
+std::string metrics(const std::string& run_folder) { return read_file(run_folder + "/metrics.jsonl"); }
 std::string weights(const std::string& run_folder) {
   return read_file(run_folder + "/checkpoint/last.safetensors");
 }

@@ -146,9 +146,7 @@ LineLog::LineLog(const std::string& path)
   if (file_ < 0) fail_with_errno("cannot write " + path, errno);
 }
 
-LineLog::~LineLog() {
-  ::close(file_);
-}
+LineLog::~LineLog() { ::close(file_); }
 
 void LineLog::line(std::string_view text) {
   // Line and line end in one call: programs that append to one file do not interleave.

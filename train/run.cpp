@@ -19,9 +19,7 @@ constexpr const char* format = "eigenformer checkpoint 1";
 constexpr const char* first_moment = "optimiser.first_moment.";
 constexpr const char* second_moment = "optimiser.second_moment.";
 
-std::vector<Index> sizes(const Shape& shape) {
-  return {shape.dims.begin(), shape.dims.begin() + shape.rank};
-}
+std::vector<Index> sizes(const Shape& shape) { return {shape.dims.begin(), shape.dims.begin() + shape.rank}; }
 
 void read_into(const SafetensorsFile& file, const std::string& name, const Parameter& parameter, Real* flat) {
   const std::vector<Index> expected = sizes(parameter.shape);

@@ -6,7 +6,5 @@
 #endif
 
 namespace ef {
-const char* version() {
-  return EF_VERSION;
-}
+const char* version() { return EF_VERSION; }
 }  // namespace ef

@@ -25,9 +25,7 @@ Tensor elementwise(const char* op, const Tensor& x, Value value, Derivative deri
   });
 }
 
-Real sigmoid(Real x) {
-  return 1 / (1 + fast_exp(-x));
-}
+Real sigmoid(Real x) { return 1 / (1 + fast_exp(-x)); }
 
 }  // namespace
 

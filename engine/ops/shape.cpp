@@ -47,9 +47,7 @@ Tensor reduce(const char* op, const Tensor& x, int axis, Real factor) {
   });
 }
 
-Tensor flat(const Tensor& x) {
-  return reshape(x, {x.size()});
-}
+Tensor flat(const Tensor& x) { return reshape(x, {x.size()}); }
 
 Real inverse_size(const char* op, Index n) {
   if (n == 0) fail(std::string(op) + ": an empty axis", "0 elements", "at least 1");
@@ -101,18 +99,14 @@ Tensor transpose(const Tensor& x, int axis_a, int axis_b) {
   });
 }
 
-Tensor sum(const Tensor& x) {
-  return reduce("sum", flat(x), 0, 1);
-}
+Tensor sum(const Tensor& x) { return reduce("sum", flat(x), 0, 1); }
 
 Tensor sum(const Tensor& x, int axis) {
   check_axis("sum", x, axis);
   return reduce("sum", x, axis, 1);
 }
 
-Tensor mean(const Tensor& x) {
-  return reduce("mean", flat(x), 0, inverse_size("mean", x.size()));
-}
+Tensor mean(const Tensor& x) { return reduce("mean", flat(x), 0, inverse_size("mean", x.size())); }
 
 Tensor mean(const Tensor& x, int axis) {
   check_axis("mean", x, axis);

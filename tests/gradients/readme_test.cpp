@@ -8,7 +8,7 @@
 using namespace ef;
 
 namespace {
-std::string text_of(const std::string& path) {
+std::string contents(const std::string& path) {
   std::ifstream file(path);
   REQUIRE(file.is_open());
   return {std::istreambuf_iterator<char>(file), {}};
@@ -16,7 +16,7 @@ std::string text_of(const std::string& path) {
 }  // namespace
 
 TEST_CASE("the README's guide to an ablation is this folder's symmetric_attention.cpp", "[readme]") {
-  CHECK(contains(text_of("README.md"), text_of("tests/gradients/symmetric_attention.cpp")));
+  CHECK(contains(contents("README.md"), contents("tests/gradients/symmetric_attention.cpp")));
   const std::vector<std::string> names = Registry<Attention>::names();
   CHECK(std::find(names.begin(), names.end(), "symmetric") != names.end());
 }
