@@ -58,6 +58,11 @@ Tensor causal_softmax(const Tensor& x);  // [..., T, T]: row i over its entries 
 Tensor causal_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index heads, double scale,
                         Real* pattern = nullptr);
 
+// ops/attention_parts.cpp: for attentions that are composed op by op
+Tensor soft_cap(const Tensor& x, double cap);  // cap tanh(x / cap), within +- cap; Error unless cap > 0
+Tensor mean_entropy(const Tensor& p);          // rows of probabilities [..., N] -> [1]: their mean, in nats
+Tensor scale_by_ratio(const Tensor& x, const Tensor& a, const Tensor& b);  // (a / b) x; a and b [1]
+
 // ops/embedding.cpp
 // Rows of table [V, C] by id -> [ids_shape..., C]. The ids must outlive the backward. Error for an id outside
 // [0, V).
@@ -73,5 +78,33 @@ inline constexpr std::int32_t ignored = -1;  // a target that is not scored
 // rows; they must outlive the backward. Error for a target that is neither a class nor `ignored`.
 Tensor cross_entropy(const Tensor& logits, std::span<const std::int32_t> targets,
                      const CrossEntropy& options = {});
+
+// ops/spectral.cpp: eigenvalues, singular values and other readings of a matrix. Those that come from LAPACK
+// throw NumericalError for a matrix with NaN or infinity, and allocate; vectors are computed only where a
+// gradient is wanted, and are never outputs.
+// General real [N, N] -> [N, 2], a row (real part, imaginary part) an eigenvalue: real parts descending, then
+// |imaginary parts| descending; a conjugate pair stands together, its positive imaginary part first. Which
+// place an eigenvalue takes is not continuous in m: sum a symmetric function over all places.
+Tensor eigenvalues(const Tensor& m);
+// How many contributions to gradients the backward of eigenvalues() has left out, on all threads since the
+// program started, because their eigenvalue was near-defective: its right and left unit vectors have
+// |u^H v| < 4 sqrt(N epsilon), so that nothing is known of its derivative. It only grows: to count from now
+// on, subtract what it is now.
+Index near_defective_count();
+// Of (a + a^T) / 2: [N, N] -> [N], ascending
+Tensor symmetric_eigenvalues(const Tensor& a);
+Tensor singular_values(const Tensor& a);  // [M, N] -> [min(M, N)], descending
+// Readings of W = q^T k [C, C] for q, k [D, C], without forming it: tr W, tr W^2 and |W|_F^2 -> [1]. q and k
+// are weights of linear(), so W is the W_Q W_K^T of a head, with W_Q = q^T and W_K = k^T. W has the
+// eigenvalues of the core matmul(k, q, false, true) [D, D], and C - D zeros.
+Tensor product_trace(const Tensor& q, const Tensor& k);
+Tensor product_trace_square(const Tensor& q, const Tensor& k);
+Tensor product_frobenius_square(const Tensor& q, const Tensor& k);
+// u^T w v: [M, N] -> [1], the largest singular value once u [M] and v [N] belong to it; they are constants,
+// read before the call returns.
+Tensor spectral_norm(const Tensor& w, const Real* u, const Real* v);
+// Turns u [M] and v [N] towards the vectors of the largest singular value of w [M, N] and gives them length
+// one; v is an output only. Where w maps a vector to zero, a random direction stands in for its image.
+void power_iteration(const Real* w, Index m, Index n, Real* u, Real* v, int steps);
 
 }  // namespace ef

@@ -68,7 +68,7 @@ Optimiser::Optimiser(const Parameters& parameters, const OptimiserConfig& config
   const std::vector<Parameter>& list = parameters.list();
   for (std::size_t i = 0; i < list.size(); ++i) {
     const Index end = i + 1 < list.size() ? list[i + 1].offset : parameters.flat_size();
-    segments_.emplace_back(end, decays(list[i]) ? Real(config.weight_decay) : Real(0));
+    segments_.push_back({end, decays(list[i]) ? Real(config.weight_decay) : Real(0), list[i].trained});
   }
 }
 
@@ -78,9 +78,9 @@ void Optimiser::update(Real* values, const Real* gradients, Index first, Index l
   const Step constants{Real(gradient_scale), Real(learning_rate), Real(1 - std::pow(config_.beta1, t)),
                        Real(1 - std::pow(config_.beta2, t))};
   Index begin = 0;
-  for (const auto& [end, decay] : segments_) {
+  for (const auto& [end, decay, trained] : segments_) {
     const Index from = std::max(first, begin), to = std::min(last, end);
-    if (from < to) {
+    if (trained && from < to) {
       update_range(values + from, gradients + from, first_moment.data() + from, second_moment.data() + from,
                    to - from, constants, decay);
     }

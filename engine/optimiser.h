@@ -41,7 +41,12 @@ class Optimiser {
   OptimiserConfig config_;
 
  private:
-  std::vector<std::pair<Index, Real>> segments_;  // where each stretch of equal decay ends, and its decay
+  struct Segment {
+    Index end;
+    Real decay;
+    bool trained;
+  };
+  std::vector<Segment> segments_;  // one a parameter, in their order
 };
 
 // By name: "adamw" (Loshchilov and Hutter 2019, as PyTorch computes it) or "fairseq-adam". Error with the

@@ -58,7 +58,7 @@ void Buffer::zero() { std::fill_n(data_.get(), size_, Real(0)); }
 
 Index Parameters::count() const {
   Index n = 0;
-  for (const Parameter& parameter : list_) n += parameter.shape.size();
+  for (const Parameter& parameter : list_) n += parameter.trained ? parameter.shape.size() : 0;
   return n;
 }
 
@@ -87,7 +87,7 @@ const Parameter& Parameters::find(const std::string& path) const {
 Tensor Parameters::at(const std::string& path, Real* gradients) {
   const Parameter& p = find(path);
   return {p.shape, values_.data() ? values_.data() + p.offset : nullptr,
-          gradients ? gradients + p.offset : nullptr, p.path.c_str()};
+          gradients && p.trained ? gradients + p.offset : nullptr, p.path.c_str()};
 }
 
 Builder Builder::operator/(const std::string& name) const {
@@ -97,12 +97,20 @@ Builder Builder::operator/(const std::string& name) const {
 }
 
 Tensor Builder::parameter(const std::string& name, const Shape& shape, const Init& init) const {
+  return declare(name, shape, init, true);
+}
+
+Tensor Builder::state(const std::string& name, const Shape& shape, const Init& init) const {
+  return declare(name, shape, init, false);
+}
+
+Tensor Builder::declare(const std::string& name, const Shape& shape, const Init& init, bool trained) const {
   const std::string path = (*this / name).path_;
   if (!parameters_->values_.data()) {  // the first building: write down
     for (const Parameter& other : parameters_->list_) {
       if (other.path == path) fail("parameter " + path, "a second declaration", "one");
     }
-    parameters_->list_.push_back({path, shape, parameters_->flat_, init});
+    parameters_->list_.push_back({path, shape, parameters_->flat_, init, trained});
     parameters_->flat_ += round_up(shape.size(), 16);
     Tensor promised;
     promised.shape = shape;

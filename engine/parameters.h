@@ -40,6 +40,7 @@ struct Parameter {
   Shape shape;
   Index offset = 0;  // where it begins in the flat buffer; a multiple of 16, so that rows are aligned
   Init init;
+  bool trained = true;  // false: state that is saved with the weights, but gets no gradient and no update
 };
 
 // The list of parameters and their values. A model is built first on an empty Parameters, which writes down
@@ -48,7 +49,7 @@ struct Parameter {
 class Parameters {
  public:
   const std::vector<Parameter>& list() const { return list_; }
-  Index count() const;  // how many numbers, without padding
+  Index count() const;  // how many trained numbers, without padding
   Index flat_size() const {
     return flat_;
   }  // length of the flat buffer, and of gradients and moments like it
@@ -81,8 +82,11 @@ class Builder {
   Builder operator/(Index number) const { return *this / std::to_string(number); }
   const std::string& path() const { return path_; }
   Tensor parameter(const std::string& name, const Shape& shape, const Init& init) const;
+  // The same without a gradient: state that belongs to a checkpoint and that no optimiser touches.
+  Tensor state(const std::string& name, const Shape& shape, const Init& init) const;
 
  private:
+  Tensor declare(const std::string& name, const Shape& shape, const Init& init, bool trained) const;
   Parameters* parameters_;
   Real* gradients_;
   std::string path_;

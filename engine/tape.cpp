@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/error.h"
+#include "engine/ops.h"
 
 namespace ef {
 
@@ -48,10 +49,23 @@ void Tape::backward(const Tensor& y, std::span<const Real> seed) {
   for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) node->run(node->backward);
 }
 
+void Tape::add_penalty(const Tensor& penalty) {
+  check_shape(penalty.shape == Shape{1}, "add_penalty", "penalty", penalty.shape, "[1]");
+  if (recording && training) penalties_.push_back(penalty);
+}
+
+Tensor Tape::with_penalties(const Tensor& loss) {
+  const Scope scope(*this);
+  Tensor total = loss;
+  for (const Tensor& penalty : penalties_) total = add(total, scale(penalty, Real(share)));
+  return total;
+}
+
 void Tape::reset() {
   activations_.reset();
   gradients_.reset();
   nodes_.clear();
+  penalties_.clear();
   stream_ = 0;
   last_parameter_ = "";
 }

@@ -42,6 +42,7 @@ class Tape {
   bool check_finite = false;  // true: throw NumericalError at the first op that yields NaN or infinity
   Random random;              // seed and step of the numbers that dropout draws
   Index first_sequence = 0;   // where this worker's first sequence stands in the whole batch
+  double share = 1;           // the part of the whole batch's sequences that this forward holds
 
   // A number that differs for every call since reset(), in the order of the calls: the stream of a dropout.
   std::uint64_t next_stream() { return stream_++; }
@@ -69,6 +70,15 @@ class Tape {
   // The same from any tensor of this tape, whose gradient is given: adds (dy/dx)^T seed to every x.grad.
   void backward(const Tensor& y, std::span<const Real> seed);
 
+  // Terms that a layer adds to the loss from within its forward: [1], each a mean over the sequences of this
+  // forward. They are kept until reset(), and only while recording and training.
+  void add_penalty(const Tensor& penalty);
+
+  // loss + share * (sum of the penalties), [1]; the loss itself if there are none. The shares of all forwards
+  // of a batch add up to 1, so that however it is divided among workers and micro-batches, the penalties of
+  // the parts add up to the mean over the whole batch.
+  Tensor with_penalties(const Tensor& loss);
+
   // Forgets everything recorded and gives back the memory of all activations.
   void reset();
 
@@ -89,6 +99,7 @@ class Tape {
   static thread_local Tape* current_;
   Arena activations_, gradients_;
   std::vector<Node> nodes_;
+  std::vector<Tensor> penalties_;
   std::uint64_t stream_ = 0;
   const char* last_parameter_ = "";  // for messages: the parameter that was used last
 };

@@ -7,6 +7,19 @@
 
 namespace ef {
 
+// A term over the query-key matrices that is added to the loss (models/regulariser.h).
+struct RegulariserConfig {
+  std::string name = "none";
+  double strength = 0;              // of the scale
+  double hold = 0;                  // of (tr W - c)^2
+  std::string scale = "frobenius";  // frobenius, logit-variance, trace, variance
+  std::string mean = "running";     // c: the running mean of tr W, its initial value, or the target
+  double target = 0;                // c where mean is target
+  std::string layers = "all";       // or numbers: 0,2
+  std::string heads = "all";
+  Index warmup = 0;  // updates over which strength and hold grow linearly from 0
+};
+
 struct ModelConfig {
   Index vocab = 0;     // V, set by the tokenizer
   Index context = 64;  // T, the most tokens that the model sees at once
@@ -24,6 +37,10 @@ struct ModelConfig {
   std::string positions = "learned";
   std::string activation = "gelu-tanh";
   std::string initialisation = "gpt2";
+  double temperature = 1;        // attention temperature: logits are divided by it
+  double softcap = 30;           // attention softcap: logits stay within +- softcap
+  double entropy_reward = 0.01;  // attention entropy: strength of the reward for attention entropy
+  RegulariserConfig regulariser;
 };
 
 }  // namespace ef

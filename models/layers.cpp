@@ -13,6 +13,28 @@ Linear::Linear(const Builder& b, Index in, Index out, Role role, const ModelConf
   if (config.bias) bias = b.parameter("bias", {out}, init->bias(role, in));
 }
 
+std::vector<QKProduct> qk_products(const Linear& query, const Linear& key, Index heads, double logit_scale) {
+  const Index width = query.weight.shape[1], rank = query.weight.shape[0] / heads;
+  const auto rows = [&](Tensor weight, Index head) {
+    const Index offset = head * rank * width;
+    weight.shape = {rank, width};
+    if (weight.data) weight.data += offset;
+    if (weight.grad) weight.grad += offset;
+    return weight;
+  };
+  std::vector<QKProduct> products;
+  for (Index head = 0; head < heads; ++head) {
+    QKProduct product;
+    product.head = head;
+    product.query = rows(query.weight, head);
+    product.key = rows(key.weight, head);
+    product.logit_scale = logit_scale;
+    product.left_out = query.bias ? "biases, and the norm's gain before" : "the norm's gain before";
+    products.push_back(product);
+  }
+  return products;
+}
+
 namespace {
 
 struct LayerNorm : Norm {

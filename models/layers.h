@@ -8,6 +8,7 @@
 #include "engine/parameters.h"
 #include "models/config.h"
 #include "models/initialisation.h"
+#include "models/qk.h"
 
 namespace ef {
 
@@ -17,6 +18,10 @@ struct Linear {
   Linear(const Builder& b, Index in, Index out, Role role, const ModelConfig& config);
   Tensor forward(const Tensor& x) const { return linear(x, weight, bias); }
 };
+
+// Head h of a projection is rows [h D, (h + 1) D) of its weight. logit_scale as in QKProduct; what is left
+// out is told from what the layers have.
+std::vector<QKProduct> qk_products(const Linear& query, const Linear& key, Index heads, double logit_scale);
 
 // Normalises the last axis.  [..., C] -> [..., C].  Siblings: layer, rms, none.
 struct Norm {

@@ -3,6 +3,9 @@
 #include "engine/error.h"
 
 namespace ef {
+
+thread_local Listener* Listener::current_ = nullptr;
+
 namespace {
 
 const Registered<Attention, SoftmaxAttention> softmax_attention("softmax", "scaled dot products and softmax");
@@ -44,6 +47,17 @@ Transformer::Transformer(const Builder& b, const ModelConfig& c) : config(checke
   unembed = c.tied ? tokens
                    : (b / "unembed")
                          .parameter("weight", {c.vocab, c.channels}, init->weight(Role::unembed, c.channels));
+}
+
+std::vector<QKProduct> Transformer::qk() const {
+  std::vector<QKProduct> all;
+  for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
+    for (QKProduct product : blocks[layer]->attention->qk()) {
+      product.layer = static_cast<Index>(layer);
+      all.push_back(product);
+    }
+  }
+  return all;
 }
 
 }  // namespace ef

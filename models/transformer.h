@@ -15,18 +15,25 @@
 #include "engine/ops.h"
 #include "models/config.h"
 #include "models/layers.h"
+#include "models/probe.h"
+#include "models/qk.h"
 #include "models/registry.h"
 
 namespace ef {
 
 // ---- Attention: tokens look at each other
-// ----------------------------------------------------------------------------
 
-// [B, T, C] -> [B, T, C].
+// [B, T, C] -> [B, T, C].  Siblings: softmax, and those of models/attention_*.cpp.
 struct Attention {
   virtual ~Attention() = default;
   static constexpr const char* kind = "attention";
   virtual Tensor forward(const Tensor& x) const = 0;
+  // The query-key products of its heads, from which spectra are read and by which they are regularised.
+  virtual std::vector<QKProduct> qk() const = 0;
+  // Called once when all weights have been drawn, for starts that need several weights at once.
+  virtual void start(const Random&) {}
+  // Called once before each update, on one thread: the only place where state may move.
+  virtual void prepare() {}
 };
 
 // Each token asks with a query, offers a key, and gives a value. In each head of D channels, token i mixes
@@ -36,6 +43,7 @@ struct SoftmaxAttention : Attention {
   Linear query, key, value, out;
   Index heads;
   double scale;
+  Point see_q, see_k, see_pattern;  // where a probe may look in
 
   SoftmaxAttention(const Builder& b, const ModelConfig& c)
       : query(b / "q", c.channels, c.channels, Role::attention_in, c),
@@ -43,16 +51,21 @@ struct SoftmaxAttention : Attention {
         value(b / "v", c.channels, c.channels, Role::attention_in, c),
         out(b / "out", c.channels, c.channels, Role::attention_out, c),
         heads(c.heads),
-        scale(1 / std::sqrt(static_cast<double>(c.channels / c.heads))) {}
+        scale(1 / std::sqrt(static_cast<double>(c.channels / c.heads))),
+        see_q(b / "q"),
+        see_k(b / "k"),
+        see_pattern(b / "pattern") {}
 
   Tensor forward(const Tensor& x) const override {
-    const Tensor z = causal_attention(query.forward(x), key.forward(x), value.forward(x), heads, scale);
-    return out.forward(z);
+    const Tensor q = see_q(query.forward(x)), k = see_k(key.forward(x)), v = value.forward(x);
+    Real* pattern = see_pattern.place({x.shape[0], heads, x.shape[1], x.shape[1]});
+    return out.forward(causal_attention(q, k, v, heads, scale, pattern));
   }
+
+  std::vector<QKProduct> qk() const override { return qk_products(query, key, heads, scale); }
 };
 
 // ---- Feed-forward: each token thinks for itself
-// ----------------------------------------------------------------------
 
 struct FeedForward {
   Linear up, down;
@@ -67,7 +80,6 @@ struct FeedForward {
 };
 
 // ---- Block: one layer of the transformer
-// -----------------------------------------------------------------------------
 
 // Both parts add to the residual stream x, [B, T, C] -> [B, T, C].
 struct Block {
@@ -75,6 +87,7 @@ struct Block {
   FeedForward mlp;
   std::unique_ptr<Norm> attention_norm, mlp_norm;
   double p;  // dropout
+  Point see_attn_in, see_mid, see_post;
 
   static constexpr const char* kind = "block";
   Block(const Builder& b, const ModelConfig& c)
@@ -82,7 +95,10 @@ struct Block {
         mlp(b / "mlp", c),
         attention_norm(Registry<Norm>::make(c.norm, b / "attn_norm", c)),
         mlp_norm(Registry<Norm>::make(c.norm, b / "mlp_norm", c)),
-        p(c.dropout) {}
+        p(c.dropout),
+        see_attn_in(b / "attn_in"),
+        see_mid(b / "resid_mid"),
+        see_post(b / "resid_post") {}
   virtual ~Block() = default;
   virtual Tensor forward(const Tensor& x) const = 0;
 };
@@ -91,9 +107,9 @@ struct Block {
 struct PreNormBlock : Block {
   using Block::Block;
   Tensor forward(const Tensor& resid_pre) const override {
-    const Tensor resid_mid =
-        add(resid_pre, dropout(attention->forward(attention_norm->forward(resid_pre)), p));
-    return add(resid_mid, dropout(mlp.forward(mlp_norm->forward(resid_mid)), p));
+    const Tensor attended = attention->forward(see_attn_in(attention_norm->forward(resid_pre)));
+    const Tensor resid_mid = see_mid(add(resid_pre, dropout(attended, p)));
+    return see_post(add(resid_mid, dropout(mlp.forward(mlp_norm->forward(resid_mid)), p)));
   }
 };
 
@@ -101,14 +117,13 @@ struct PreNormBlock : Block {
 struct PostNormBlock : Block {
   using Block::Block;
   Tensor forward(const Tensor& resid_pre) const override {
-    const Tensor resid_mid =
-        attention_norm->forward(add(resid_pre, dropout(attention->forward(resid_pre), p)));
-    return mlp_norm->forward(add(resid_mid, dropout(mlp.forward(resid_mid), p)));
+    const Tensor attended = attention->forward(see_attn_in(resid_pre));
+    const Tensor resid_mid = see_mid(attention_norm->forward(add(resid_pre, dropout(attended, p))));
+    return see_post(mlp_norm->forward(add(resid_mid, dropout(mlp.forward(resid_mid), p))));
   }
 };
 
 // ---- The transformer
-// -------------------------------------------------------------------------------------------------
 
 struct Transformer {
   ModelConfig config;
@@ -120,6 +135,9 @@ struct Transformer {
 
   // Declares (or binds) all parameters through the builder. Error if the configuration makes no sense.
   Transformer(const Builder& b, const ModelConfig& config);
+
+  // The query-key products of all heads of all layers.
+  std::vector<QKProduct> qk() const;
 
   // ids: B * T token ids, T <= context -> logits [B, T, V]. The ids must outlive the backward.
   Tensor forward(std::span<const std::int32_t> ids, Index sequences) const {

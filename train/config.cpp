@@ -6,6 +6,7 @@
 #include "engine/error.h"
 #include "models/layers.h"
 #include "models/registry.h"
+#include "models/regulariser.h"
 #include "models/transformer.h"
 
 namespace ef {
@@ -33,6 +34,23 @@ FieldList fields(Config& c) {
   f.add("positions", c.model.positions, "positions", Registry<Positions>::names());
   f.add("activation", c.model.activation, "activation of the feed-forward part", activation_names());
   f.add("init", c.model.initialisation, "how weights start", Registry<Initialisation>::names());
+
+  f.add("temperature", c.model.temperature, "of --attention temperature: logits are divided by it");
+  f.add("softcap", c.model.softcap, "of --attention softcap: logits stay within +- softcap");
+  f.add("entropy-reward", c.model.entropy_reward, "of --attention entropy: strength of the reward");
+
+  f.group = "Regulariser";
+  RegulariserConfig& r = c.model.regulariser;
+  f.add("regulariser", r.name, "a term over the query-key matrices", Registry<Regulariser>::names());
+  f.add("strength", r.strength, "of the scale of the spectrum (or of the squares, l2-qk)");
+  f.add("hold", r.hold, "of (tr W - c)^2");
+  f.add("scale", r.scale, "what measures the scale", {"frobenius", "logit-variance", "trace", "variance"});
+  f.add("mean", r.mean, "c: tr W as it runs, as it was at first, or the target",
+        {"running", "initial", "target"});
+  f.add("target", r.target, "c where --mean target");
+  f.add("reg-layers", r.layers, "which layers: all, or numbers like 0,2");
+  f.add("reg-heads", r.heads, "which heads: all, or numbers like 0,2");
+  f.add("reg-warmup", r.warmup, "updates over which strength and hold grow from 0");
 
   f.group = "Training";
   f.add("steps", c.steps, "updates");
@@ -64,6 +82,9 @@ FieldList fields(Config& c) {
   f.add("eval-every", c.eval_every, "updates between validations (0: only at the end)");
   f.add("checkpoint-every", c.checkpoint_every, "updates between checkpoints");
   f.add("patience", c.patience, "stop after so many validations without a new best (0: never)");
+  f.add("probe", c.probe, "probes to read, with commas and * (train --list-probes names them)");
+  f.add("every", c.every, "updates between readings of probes");
+  f.add("probe-sequences", c.probe_sequences, "validation windows that probes look at");
   f.add("sample-tokens", c.sample_tokens, "how many tokens to write at the end");
   return f;
 }
@@ -85,6 +106,8 @@ void check(const Config& c) {
   at_least("log-every", static_cast<double>(c.log_every), 1);
   at_least("eval-every", static_cast<double>(c.eval_every), 0);
   at_least("checkpoint-every", static_cast<double>(c.checkpoint_every), 1);
+  at_least("every", static_cast<double>(c.every), 1);
+  at_least("probe-sequences", static_cast<double>(c.probe_sequences), 1);
   at_least("patience", static_cast<double>(c.patience), 0);
   at_least("sample-tokens", static_cast<double>(c.sample_tokens), 0);
   if (!(c.label_smoothing >= 0 && c.label_smoothing < 1)) {

@@ -42,6 +42,9 @@ struct Config {
   Index checkpoint_every = 500;  // updates between checkpoints; one more at the end
   Index patience = 0;            // stop after so many validations without a new best; 0: never
   Index sample_tokens = 600;     // how much to write at the end
+  std::string probe;             // names of probes to read, with commas and *; empty: none
+  Index every = 50;              // updates between readings of probes
+  Index probe_sequences = 2;     // how many validation windows they look at
   std::string name;              // the run's folder is runs/NAME; empty: named after the preset
   std::string runs = "runs";     // where the folders of runs stand
 };

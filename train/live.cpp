@@ -67,8 +67,11 @@ std::string Live::line() const {
   const auto n = static_cast<double>(averaged_);
   const double loss = loss_sum_ / n, floor = floor_sum_ / n;
   std::string text = format("step %6td/%td  loss %.4f", last_.done, last_.steps, loss);
-  if (std::isfinite(floor)) text += format("  floor %.4f  excess %.4f", floor, loss - floor);
-  text += format("  ppl %.2f  lr %.1e", std::exp(loss), last_.learning_rate);
+  if (std::isfinite(floor))
+    text += format("  floor %.4f  excess %.4f", floor, loss - floor);
+  else
+    text += format("  ppl %.2f", std::exp(loss));
+  text += note_ + format("  lr %.1e", last_.learning_rate);
   if (last_.tokens > rate_.tokens && seconds > 0) {
     text += format("  %s tok/s", short_number((last_.tokens - rate_.tokens) / seconds).c_str());
     if (peak_ > 0) text += format("  %.0f%% of sgemm", 100 * (last_.flops - rate_.flops) / seconds / peak_);

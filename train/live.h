@@ -27,6 +27,9 @@ class Live {
   // times a second, elsewhere prints a line every ten seconds at most.
   void update(const Progress& progress);
 
+  // What stands at the end of each line from now on.
+  void note(const std::string& text) { note_ = text; }
+
   // A line that stays: ends the live line, if one stands there.
   void print(const std::string& text);
 
@@ -40,6 +43,7 @@ class Live {
   bool terminal_, standing_ = false;
   Clock::time_point start_, shown_, rate_from_;
   Progress first_, last_, rate_;
+  std::string note_;
   double loss_sum_ = 0, floor_sum_ = 0;
   Index averaged_ = 0;
 };

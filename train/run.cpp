@@ -162,12 +162,53 @@ Corpus load_data(const Config& config) {
   return load_corpus(config.data, config.tokens == "words" ? Tokenizer::Kind::words : Tokenizer::Kind::chars);
 }
 
-MetricsLine::MetricsLine(Index step, const std::string& split)
-    : text_("{\"step\":" + std::to_string(step) + ",\"split\":\"" + split + "\"") {}
+std::string Record::line() const {
+  nlohmann::ordered_json json;
+  json["step"] = step;
+  for (const auto& [key, text] : labels) json[key] = text;
+  if (layer >= 0) json["layer"] = layer;
+  if (head >= 0) json["head"] = head;
+  for (const auto& [key, number] : values) {
+    if (std::isfinite(number))
+      json[key] = number;
+    else
+      json[key] = nullptr;
+  }
+  return json.dump();
+}
 
-MetricsLine& MetricsLine::add(const std::string& key, double value) {
-  text_ += ",\"" + key + "\":" + (std::isfinite(value) ? number_text(value) : "null");
-  return *this;
+Record Record::parse(std::string_view line) {
+  const auto json = nlohmann::ordered_json::parse(line, nullptr, false);
+  if (!json.is_object() || !json.contains("step"))
+    fail("metrics", std::string(line.substr(0, 60)), "{\"step\": ...}");
+  Record record;
+  for (const auto& [key, value] : json.items()) {
+    if (value.is_string())
+      record.labels.emplace_back(key, value.get<std::string>());
+    else if (key == "step")
+      record.step = value.get<Index>();
+    else if (key == "layer")
+      record.layer = value.get<Index>();
+    else if (key == "head")
+      record.head = value.get<Index>();
+    else
+      record.values.emplace_back(key, value.is_number() ? value.get<double>() : std::nan(""));
+  }
+  return record;
+}
+
+std::string Record::label(const std::string& key) const {
+  for (const auto& [name, text] : labels) {
+    if (name == key) return text;
+  }
+  return "";
+}
+
+double Record::value(const std::string& key) const {
+  for (const auto& [name, number] : values) {
+    if (name == key) return number;
+  }
+  return std::nan("");
 }
 
 }  // namespace ef

@@ -75,15 +75,19 @@ class LoadedModel {
 // The corpus that a configuration names. The built-in language does not depend on the run's seed.
 Corpus load_data(const Config& config);
 
-// One line of metrics.jsonl. Numbers that are not finite become null.
-class MetricsLine {
- public:
-  MetricsLine(Index step, const std::string& split);
-  MetricsLine& add(const std::string& key, double value);
-  std::string text() const { return text_ + "}"; }
+// One line of metrics.jsonl:
+// {"step":50,"split":"valid","probe":"attn.entropy","layer":0,"head":1,"nats":2.1}.
+struct Record {
+  Index step = 0;
+  std::vector<std::pair<std::string, std::string>> labels;  // split, probe, tensor, alarm, state
+  Index layer = -1, head = -1;                              // left out if -1
+  std::vector<std::pair<std::string, double>> values;       // null if not finite
 
- private:
-  std::string text_;
+  std::string line() const;
+  static Record parse(std::string_view line);  // Error if it is no such line
+  // "" if there is no such label; NaN if there is no such value.
+  std::string label(const std::string& key) const;
+  double value(const std::string& key) const;
 };
 
 }  // namespace ef

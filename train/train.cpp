@@ -1,21 +1,20 @@
 // train: trains a transformer and leaves a run's folder behind.
 #include <atomic>
-#include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
+#include <optional>
+#include <sstream>
 #include <thread>
 
-#include "data/language.h"
 #include "engine/blas.h"
 #include "engine/error.h"
-#include "models/sampling.h"
+#include "models/probes.h"
 #include "train/command_line.h"
 #include "train/files.h"
-#include "train/live.h"
-#include "train/report.h"
 #include "train/run.h"
-#include "train/trainer.h"
-#include "train/write.h"
+#include "train/session.h"
+#include "train/watch.h"
 
 namespace ef {
 namespace {
@@ -33,8 +32,18 @@ void on_interrupt(int signal) {
 
 struct Start {
   Config config;
-  std::string resume;  // the folder of a run to go on with, or empty
+  std::string resume;   // the folder of a run to go on with, or empty
+  std::string against;  // further options for a second run to compare with, or empty
 };
+
+void list_probes() {
+  std::size_t width = 0;
+  for (const Probe& probe : probes_matching("*")) width = std::max(width, probe.name.size());
+  for (const Probe& probe : probes_matching("*")) {
+    std::printf("%-*s  %-16s  %s\n", static_cast<int>(width), probe.name.c_str(), probe.shape.c_str(),
+                probe.meaning.c_str());
+  }
+}
 
 Start read_options(int argc, char** argv) {
   Start start;
@@ -49,6 +58,10 @@ Start read_options(int argc, char** argv) {
               "a JSON file of options, such as a run's config.json (options given here win)");
   options.add("resume", start.resume,
               "go on with the run in this folder; of the other options only --steps may change");
+  bool lists_probes = false;
+  options.add("against", start.against,
+              "train once more with these options changed, and compare: \"--norm rms\"");
+  options.add("list-probes", lists_probes, "name all probes, and end");
   const FieldList all = fields(start.config);
   options.list.insert(options.list.end(), all.list.begin(), all.list.end());
   auto given = parse_command_line("train", "Trains a tiny transformer.", options, argc, argv);
@@ -68,8 +81,14 @@ Start read_options(int argc, char** argv) {
                 {"version", "data-fingerprint", "vocabulary", "parameters"});
     }
   }
-  given.erase("preset");
-  given.erase("config");
+  if (given.contains("list-probes")) {
+    list_probes();
+    std::exit(0);
+  }
+  for (const char* name : {"preset", "config", "against"}) {
+    if (name == std::string("against") && given.contains(name)) start.against = given[name];
+    given.erase(name);
+  }
   for (const auto& [name, text] : given) all.set(name, text);
   if (start.config.workers == 0) {
     start.config.workers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -78,166 +97,28 @@ Start read_options(int argc, char** argv) {
   return start;
 }
 
-// ---- What is said before
-// ------------------------------------------------------------------------------------
-
-std::string megabytes(std::size_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / 1e6);
-  return text;
+// The run, and the one that it is compared with, which starts from the same seed.
+void train(const Start& start) {
+  const std::optional<std::string> first = run_training(start.config, start.resume, interrupted);
+  if (!first || start.against.empty()) return;
+  Config other = start.config;
+  std::vector<std::string> words = {"--against"};
+  std::istringstream stream(start.against);
+  for (std::string word; stream >> word;) words.push_back(word);
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  const FieldList all = fields(other);
+  for (const auto& [name, text] :
+       parse_command_line("--against", "", all, static_cast<int>(argv.size()), argv.data())) {
+    all.set(name, text);
+  }
+  if (other.name.empty()) other.name = std::filesystem::path(*first).filename().string() + "-against";
+  other.runs = start.config.runs;
+  check(other);
+  std::printf("\n==== the same with %s\n\n", start.against.c_str());
+  const std::optional<std::string> second = run_training(other, "", interrupted);
+  if (second) std::printf("\n%s\n", comparison({*first, *second}).c_str());
 }
-
-double measure_peak(Workers& workers) {
-  std::vector<double> rates(static_cast<std::size_t>(workers.count()));
-  workers.run([&](Index worker) { rates[static_cast<std::size_t>(worker)] = blas::measure_peak(512, 0.1); });
-  double total = 0;
-  for (double rate : rates) total += rate;
-  return total;
-}
-
-void introduce(Live& live, const Config& config, const Corpus& corpus, const RunFolder& run, Trainer& trainer,
-               double peak) {
-  const ModelConfig& m = config.model;
-  live.print("eigenformer " + std::string(version()) + ", run " + run.path);
-  live.print("data     " + corpus.name + ": " + with_commas(corpus.train.size()) + " tokens to train on, " +
-             with_commas(corpus.valid.size()) + " held out, vocabulary " +
-             with_commas(corpus.tokenizer.vocab_size()));
-  live.print("model    " + std::to_string(m.layers) + " layers x " + std::to_string(m.heads) + " heads x " +
-             std::to_string(m.channels) + " channels, feed-forward " + std::to_string(m.ffn) + ", context " +
-             std::to_string(m.context) + ", " + m.block + ": " + with_commas(trainer.parameters().count()) +
-             " parameters");
-  const MemoryPlan plan = trainer.plan();
-  live.print("memory   " + megabytes(plan.total()) + ": weights " + megabytes(plan.weights) + ", optimiser " +
-             megabytes(plan.optimiser) + ", gradients " + megabytes(plan.gradients) + ", activations " +
-             megabytes(plan.activations) + ", their gradients " + megabytes(plan.activation_gradients));
-  live.print("machine  " + std::to_string(config.workers) + (config.workers == 1 ? " worker" : " workers") +
-             ", sgemm " + short_number(peak) + "FLOP/s in all");
-}
-
-// ---- The loop
-// -----------------------------------------------------------------------------------------------
-
-class Run {
- public:
-  Run(const Config& config, const std::string& resume)
-      : config_(config),
-        corpus_(load_data(config)),
-        workers_(config.workers),
-        run_(resume.empty() ? create_run(config) : open_run(resume)) {
-    config_.model.vocab = corpus_.tokenizer.vocab_size();
-    const Index context = config_.model.context;
-    train_ = make_train_windows(config_.windows, corpus_.train, corpus_.first_input, context, config_.seed);
-    valid_ = std::make_unique<ValidationWindows>(corpus_.valid, corpus_.first_input, context);
-    trainer_ = std::make_unique<Trainer>(config_, workers_);
-    if (resume.empty()) {
-      save_config(run_, config_, corpus_, trainer_->parameters().count());
-    } else {
-      check_fingerprint(corpus_, load_config(run_));
-      state_ = load_checkpoint(run_.last(), *trainer_);
-      // A run that was killed may have written lines after its last checkpoint: they will come again.
-      LineLog::keep_lines_if(run_.file("metrics.jsonl"), [&](std::string_view line) {
-        const std::string prefix = "{\"step\":";
-        return line.starts_with(prefix) && std::atoll(line.data() + prefix.size()) <= state_.done;
-      });
-    }
-  }
-
-  void go() {
-    const double peak = measure_peak(workers_);
-    live_ = std::make_unique<Live>(run_.file("log.txt"), peak);
-    metrics_ = std::make_unique<LineLog>(run_.file("metrics.jsonl"));
-    Batch batch;
-    fill(batch, state_.done);
-    trainer_->loss_and_gradients(batch, state_.done);  // touches all memory that a step needs
-    introduce(*live_, config_, corpus_, run_, *trainer_, peak);
-    if (state_.done > 0) live_->print("resumed after step " + std::to_string(state_.done));
-
-    bool stop = state_.done >= config_.steps;
-    while (!stop) {
-      fill(batch, state_.done);
-      const StepResult result = trainer_->step(batch, state_.done);
-      ++state_.done;
-      tokens_ += static_cast<double>(batch.scored);
-      const double floor = batch.floor_nats / static_cast<double>(batch.scored);
-      live_->update(
-          {state_.done, config_.steps, result.loss, floor, result.learning_rate, tokens_, trainer_->flops()});
-      if (state_.done % config_.log_every == 0) {
-        MetricsLine line(state_.done, "train");
-        line.add("loss", result.loss);
-        if (std::isfinite(floor)) line.add("floor", floor);
-        line.add("learning_rate", result.learning_rate).add("gradient_norm", result.gradient_norm);
-        metrics_->line(line.text());
-      }
-      const bool last = state_.done == config_.steps;
-      if (last || (config_.eval_every > 0 && state_.done % config_.eval_every == 0))
-        stop = !validate() || last;
-      if (interrupted) stop = true;
-      if (stop || state_.done % config_.checkpoint_every == 0)
-        save_checkpoint(run_.last(), *trainer_, state_);
-    }
-    if (interrupted) {
-      live_->print("stopped after step " + std::to_string(state_.done) + "; to go on: train --resume " +
-                   run_.path);
-      return;
-    }
-    finish();
-  }
-
- private:
-  void fill(Batch& batch, Index done) {
-    train_->fill(batch, config_.overfit_one_batch ? 0 : static_cast<std::uint64_t>(done), config_.batch);
-  }
-
-  Index evaluation_rows() const { return std::max<Index>(1, 4096 / config_.model.context); }
-
-  // Returns whether training should go on.
-  bool validate() {
-    const Evaluation e = trainer_->evaluate(*valid_, evaluation_rows());
-    MetricsLine line(state_.done, "valid");
-    line.add("loss", e.loss());
-    if (std::isfinite(e.floor())) line.add("floor", e.floor());
-    metrics_->line(line.add("perplexity", std::exp(e.loss())).text());
-    const bool best = state_.validated++ == 0 || e.loss() < state_.best;
-    state_.since_best = best ? 0 : state_.since_best + 1;
-    if (best) {
-      state_.best = e.loss();
-      save_checkpoint(run_.best(), *trainer_, state_);
-    }
-    live_->print("valid  after step " + std::to_string(state_.done) + "  " + describe(e) +
-                 (best ? "  (best)" : ""));
-    if (config_.patience == 0 || state_.since_best < config_.patience) return true;
-    live_->print("stopped: no new best in " + std::to_string(config_.patience) + " validations");
-    return false;
-  }
-
-  void finish() {
-    if (config_.sample_tokens > 0) {
-      load_weights(run_.best(), trainer_->parameters());
-      const bool documents = !corpus_.train.starts.empty();
-      std::string text = write_text(trainer_->model(), trainer_->tape(), corpus_.tokenizer, documents, "",
-                                    config_.sample_tokens, {0.8, 0, 1}, 1);
-      if (documents) text.resize(text.rfind('\n') + 1);  // whole stories; npos + 1 is 0
-      write_atomically(run_.file("sample.txt"), text);
-      live_->print("\nit writes (temperature 0.8):\n\n" + text);
-      if (config_.data == "builtin") live_->print("\n" + grammar_report(text));
-    }
-    write_report(run_.path);
-    live_->print("\nreport   " + run_.file("report.html"));
-    live_->print("more     build/bin/sample --run " + run_.path + "     build/bin/eval --run " + run_.path);
-  }
-
-  Config config_;
-  Corpus corpus_;
-  Workers workers_;
-  RunFolder run_;
-  std::unique_ptr<TrainWindows> train_;
-  std::unique_ptr<ValidationWindows> valid_;
-  std::unique_ptr<Trainer> trainer_;
-  std::unique_ptr<Live> live_;
-  std::unique_ptr<LineLog> metrics_;
-  RunState state_;
-  double tokens_ = 0;
-};
 
 }  // namespace
 }  // namespace ef
@@ -248,6 +129,6 @@ int main(int argc, char** argv) {
     std::signal(SIGINT, ef::on_interrupt);
     std::signal(SIGTERM, ef::on_interrupt);
     const ef::Start start = ef::read_options(argc, argv);
-    ef::Run(start.config, start.resume).go();
+    ef::train(start);
   });
 }

@@ -1,6 +1,7 @@
 #include "train/trainer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "engine/blas.h"
@@ -10,7 +11,9 @@ namespace ef {
 
 Trainer::Trainer(const Config& config, Workers& workers) : config_(config), workers_(workers) {
   config_.schedule.total = config.steps;
-  Transformer declare(Builder(parameters_, nullptr), config.model);
+  const Builder declaring(parameters_, nullptr);
+  const Transformer declared(declaring, config.model);
+  Registry<Regulariser>::make(config.model.regulariser.name, declaring / "regulariser", config.model);
   parameters_.allocate();
   parameters_.initialise(config.seed);
   optimiser_ = make_optimiser(config.optimiser, parameters_, config.adam, decay_group(config.decay));
@@ -20,6 +23,13 @@ Trainer::Trainer(const Config& config, Workers& workers) : config_(config), work
     replica->model =
         std::make_unique<Transformer>(Builder(parameters_, replica->gradients.data()), config.model);
     replicas_.push_back(std::move(replica));
+  }
+  regulariser_ = Registry<Regulariser>::make(config.model.regulariser.name,
+                                             Builder(parameters_, nullptr) / "regulariser", config.model);
+  Index layer = 0;
+  for (const auto& block : model().blocks) {
+    block->attention->start(
+        {config.seed, stream_of(Purpose::initialise, 0), static_cast<std::uint64_t>(++layer)});
   }
 }
 
@@ -39,9 +49,10 @@ void Trainer::forward_backward(Replica& replica, const Batch& batch, Share rows,
     const auto count = static_cast<std::size_t>(sequences * batch.tokens);
     tape.reset();
     tape.first_sequence = first;
+    tape.share = static_cast<double>(sequences) / static_cast<double>(batch.sequences);
     const Tensor logits = replica.model->forward(std::span(batch.inputs).subspan(at, count), sequences);
     const Tensor loss = cross_entropy(logits, std::span(batch.targets).subspan(at, count), options);
-    tape.backward(loss);
+    tape.backward(tape.with_penalties(loss));
     replica.loss += static_cast<double>(loss.data[0]);
   }
 }
@@ -57,6 +68,23 @@ void Trainer::reduce_slice(Index worker) {
   replicas_[static_cast<std::size_t>(worker)]->squares = sum_of_squares(total + slice.first, slice.size());
 }
 
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Adds the regulariser's gradients to the first worker's, whose sequences are done.
+void Trainer::regularise(Index done) {
+  const auto start = std::chrono::steady_clock::now();
+  Replica& first = *replicas_.front();
+  const Tape::Scope scope(first.tape);
+  first.tape.reset();
+  const Tensor term = regulariser_->loss(*first.model, done);
+  regulariser_loss_ = term ? static_cast<double>(term.data[0]) : 0;
+  if (!term) return;
+  first.tape.backward(term);
+  regulariser_seconds_ += seconds_since(start);
+}
+
 double Trainer::loss_and_gradients(const Batch& batch, Index done) {
   workers_.run([&](Index worker) {
     Replica& replica = *replicas_[static_cast<std::size_t>(worker)];
@@ -64,6 +92,7 @@ double Trainer::loss_and_gradients(const Batch& batch, Index done) {
     replica.loss = 0;
     replica.gradients.zero();
     forward_backward(replica, batch, share_of(batch.sequences, worker, workers_.count()), done, false);
+    if (worker == 0) regularise(done);
     replica.flops += blas::flops_of_this_thread() - flops;
   });
   workers_.run([&](Index worker) { reduce_slice(worker); });
@@ -73,13 +102,18 @@ double Trainer::loss_and_gradients(const Batch& batch, Index done) {
 }
 
 StepResult Trainer::step(const Batch& batch, Index done) {
+  const auto start = std::chrono::steady_clock::now();
+  for (const auto& block : model().blocks) block->attention->prepare();
+  regulariser_->prepare(model(), done);
   StepResult result;
   result.loss = loss_and_gradients(batch, done);
+  result.regulariser = regulariser_loss_;
   result.learning_rate = learning_rate(config_.schedule, done);
   double squares = 0;
   for (const auto& replica : replicas_) squares += replica->squares;
   result.gradient_norm = std::sqrt(squares);
-  if (!std::isfinite(result.loss) || !std::isfinite(result.gradient_norm)) explain(batch, done, result.loss);
+  if (!std::isfinite(result.loss + result.regulariser + result.gradient_norm))
+    explain(batch, done, result.loss);
 
   const bool clips = config_.clip > 0 && result.gradient_norm > config_.clip;
   const double gradient_scale = clips ? config_.clip / result.gradient_norm : 1;
@@ -88,7 +122,30 @@ StepResult Trainer::step(const Batch& batch, Index done) {
     optimiser_->update(parameters_.values(), gradients(), slice.first, slice.last, done + 1,
                        result.learning_rate, gradient_scale);
   });
+  step_seconds_ += seconds_since(start);
   return result;
+}
+
+void Trainer::keep_values() {
+  if (values_before_.size() == 0) values_before_ = Buffer(parameters_.flat_size());
+  std::copy_n(parameters_.values(), parameters_.flat_size(), values_before_.data());
+  values_kept_ = true;
+}
+
+std::vector<Reading> Trainer::observe(const std::vector<Probe>& probes, const Batch& batch) {
+  Tape& tape = replicas_.front()->tape;
+  const Tape::Scope scope(tape);
+  tape.recording = tape.training = tape.check_finite = false;
+  tape.reset();
+  const Listener listener;
+  model().forward(batch.inputs, batch.sequences);
+  const Observation observation{model(), parameters_, listener.seen(), values_kept_ ? gradients() : nullptr,
+                                values_kept_ ? values_before_.data() : nullptr};
+  std::vector<Reading> readings;
+  for (const Probe& probe : probes) probe.read(observation, readings.emplace_back());
+  values_kept_ = false;
+  tape.reset();
+  return readings;
 }
 
 // Runs the step once more, looking at the output of every op.

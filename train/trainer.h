@@ -1,8 +1,9 @@
 // One step of training, divided among workers by replica.
 //
 // Each worker has a tape, gradients and a copy of the model's handles; all share one set of weights. A step:
+//   0. state moves (power iterations, held means), on one thread;
 //   1. each worker runs forward and backward over its share of the batch's sequences, in micro-batches,
-//      adding to its own gradients;
+//      adding to its own gradients; the first one adds those of the regulariser;
 //   2. each adds up one slice of all workers' gradients, in the order of the workers;
 //   3. each updates one slice of the weights.
 // Sums are always taken in the same order, so a run is repeated to the bit by the same number of workers.
@@ -13,6 +14,8 @@
 #include "data/batches.h"
 #include "engine/tape.h"
 #include "engine/workers.h"
+#include "models/probes.h"
+#include "models/regulariser.h"
 #include "models/transformer.h"
 #include "train/config.h"
 
@@ -20,6 +23,7 @@ namespace ef {
 
 struct StepResult {
   double loss = 0;           // mean over the scored targets, in nats, label smoothing included
+  double regulariser = 0;    // the term that was added to it
   double gradient_norm = 0;  // before clipping
   double learning_rate = 0;
 };
@@ -53,17 +57,25 @@ class Trainer {
   // way to touch all memory that a step needs before plan() is asked.
   double loss_and_gradients(const Batch& batch, Index done);
 
+  // Reads probes in a forward over this batch, without dropout; nothing of the training is changed. With
+  // keep_values() before the last update, the probes also know the weights before it.
+  std::vector<Reading> observe(const std::vector<Probe>& probes, const Batch& batch);
+  void keep_values();
+
   // Nats of all windows (no dropout, no label smoothing): the same bits for any number of workers.
   Evaluation evaluate(const ValidationWindows& windows, Index rows);
 
   MemoryPlan plan() const;
   double flops() const;  // of all matmuls so far, over all workers
+  // Of the seconds that steps took so far, the share that the regulariser took.
+  double regulariser_share() const { return step_seconds_ > 0 ? regulariser_seconds_ / step_seconds_ : 0; }
 
   Parameters& parameters() { return parameters_; }
   Optimiser& optimiser() { return *optimiser_; }
   const Real* gradients() const { return replicas_.front()->gradients.data(); }
   const Transformer& model() const { return *replicas_.front()->model; }
   Tape& tape() { return replicas_.front()->tape; }
+  Regulariser& regulariser() { return *regulariser_; }
 
  private:
   struct Replica {
@@ -73,6 +85,7 @@ class Trainer {
     double loss = 0, squares = 0, flops = 0;
   };
   void forward_backward(Replica& replica, const Batch& batch, Share rows, Index done, bool check_finite);
+  void regularise(Index done);
   void reduce_slice(Index worker);
   [[noreturn]] void explain(const Batch& batch, Index done, double loss);
 
@@ -81,6 +94,10 @@ class Trainer {
   Parameters parameters_;
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::unique_ptr<Optimiser> optimiser_;
+  std::unique_ptr<Regulariser> regulariser_;
+  double regulariser_loss_ = 0, regulariser_seconds_ = 0, step_seconds_ = 0;
+  Buffer values_before_;  // empty unless kept
+  bool values_kept_ = false;
 };
 
 }  // namespace ef

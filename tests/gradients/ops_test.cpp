@@ -261,6 +261,61 @@ Trial axis_trial(Tensor (*op)(const Tensor&, int), Draw& draw, bool of_nothing) 
       [=](const auto& in) { return op(in[0], axis); }, {draw.normal(shape)}, "axis " + std::to_string(axis)};
 }
 
+// Eigenvalues apart from each other and from rounding: n, n - 1, ... on the diagonal, pairs where asked for.
+Trial eigenvalues_trial(Draw& draw, bool pairs, bool weighted) {
+  const Index n = draw.is(Draw::no_rows) ? 0 : draw.is(Draw::large) ? 8 : draw.channels();
+  GradcheckInput m = draw.normal({n, n}, 0.1);
+  for (Index i = 0; i < n; ++i) m.values[static_cast<std::size_t>(i * n + i)] += Real(n - i);
+  for (Index i = 0; pairs && i + 1 < n; i += 2) {
+    const auto at = static_cast<std::size_t>(i * n + i), next = at + static_cast<std::size_t>(n + 1);
+    m.values[next] = m.values[at];
+    m.values[at + 1] += Real(1.5);
+    m.values[at + static_cast<std::size_t>(n)] -= Real(1.5);
+  }
+  return {[=](const auto& in) {
+            const Tensor y = eigenvalues(in[0]);
+            return weighted ? y : sum(mul(y, y), 0);
+          },
+          {std::move(m)},
+          ""};
+}
+
+// Symmetric but for noise, with eigenvalues apart: the gradient is that of (a + a^T) / 2.
+Trial symmetric_eigenvalues_trial(Draw& draw) {
+  const Index n = draw.is(Draw::no_rows) ? 0 : draw.is(Draw::large) ? 8 : draw.channels();
+  GradcheckInput a = draw.normal({n, n}, 0.1);
+  for (Index i = 0; i < n; ++i) a.values[static_cast<std::size_t>(i * n + i)] += Real(i);
+  return unary(symmetric_eigenvalues, std::move(a));
+}
+
+Trial singular_values_trial(Draw& draw) {
+  const Index m = draw.is(Draw::no_rows) ? 0 : draw.size(1, 6), n = draw.channels();
+  GradcheckInput a = draw.normal({m, n}, 0.1);
+  for (Index i = 0; i < std::min(m, n); ++i) a.values[static_cast<std::size_t>(i * n + i)] += Real(i + 1);
+  return unary(singular_values, std::move(a));
+}
+
+Trial product_trial(Tensor (*op)(const Tensor&, const Tensor&), Draw& draw) {
+  const Index dim = draw.is(Draw::no_rows) ? 0 : draw.size(1, 5);
+  const Shape shape{dim, draw.channels()};
+  return {[op](const auto& in) { return op(in[0], in[1]); }, {draw.normal(shape), draw.normal(shape)}, ""};
+}
+
+Trial product_with_itself(Tensor (*op)(const Tensor&, const Tensor&), Draw& draw) {
+  return {[op](const auto& in) { return op(in[0], in[0]); },
+          {draw.normal({draw.size(1, 4), draw.channels()})},
+          ""};
+}
+
+// Any u and v: they are constants, and need not be of length one for the gradient.
+Trial spectral_norm_trial(Draw& draw) {
+  const Index m = draw.is(Draw::no_rows) ? 0 : draw.size(1, 6), n = draw.channels();
+  const auto u = std::make_shared<std::vector<Real>>(draw.normal({m}).values);
+  const auto v = std::make_shared<std::vector<Real>>(draw.normal({n}).values);
+  return {
+      [=](const auto& in) { return spectral_norm(in[0], u->data(), v->data()); }, {draw.normal({m, n})}, ""};
+}
+
 // ---- The table
 // ---------------------------------------------------------------------------------------------
 
@@ -343,12 +398,53 @@ const std::vector<OpCheck>& op_checks() {
                       {d.normal(shape)},
                       std::to_string(heads) + " heads"};
        }},
+      {"soft_cap", "",
+       [](Draw& d) {
+         const double cap = d.coin() ? 0.8 : 5;
+         return Trial{[=](const auto& in) { return soft_cap(in[0], cap); },
+                      {d.normal(d.any_shape(), 2)},
+                      "cap " + std::to_string(cap)};
+       }},
+      {"mean_entropy", "of positive numbers",
+       [](Draw& d) {
+         const Shape shape = d.any_shape();
+         GradcheckInput p = d.apart_from_zero(shape.size() ? shape : Shape{2, 3}, 0.1);
+         for (Real& x : p.values) x = std::fabs(x);
+         return unary(mean_entropy, p);
+       }},
+      {"mean_entropy", "of a causal pattern, with its zeros",
+       [](Draw& d) {
+         const Index tokens = d.is(Draw::one_number) ? 1 : d.is(Draw::large) ? 11 : d.size(1, 6);
+         return Trial{[](const auto& in) { return mean_entropy(causal_softmax(in[0])); },
+                      {d.normal({d.size(1, 2), d.size(1, 2), tokens, tokens}, 2)},
+                      ""};
+       }},
+      {"scale_by_ratio", "",
+       [](Draw& d) {
+         return Trial{[](const auto& in) { return scale_by_ratio(in[0], in[1], in[2]); },
+                      {d.normal(d.any_shape()), d.normal({1}), d.apart_from_zero({1}, 0.5)},
+                      ""};
+       }},
       {"embedding", "repeated ids", embedding_trial},
       {"cross_entropy", "plain", [](Draw& d) { return cross_entropy_trial(d, false, {}); }},
       {"cross_entropy", "some ignored, divided",
        [](Draw& d) { return cross_entropy_trial(d, true, {.divisor = 3.7}); }},
       {"cross_entropy", "label smoothing",
        [](Draw& d) { return cross_entropy_trial(d, d.coin(), {.divisor = 2, .label_smoothing = 0.1}); }},
+      {"eigenvalues", "real", [](Draw& d) { return eigenvalues_trial(d, false, true); }},
+      {"eigenvalues", "pairs", [](Draw& d) { return eigenvalues_trial(d, true, true); }},
+      {"eigenvalues", "squares of both parts", [](Draw& d) { return eigenvalues_trial(d, d.coin(), false); }},
+      {"symmetric_eigenvalues", "", symmetric_eigenvalues_trial},
+      {"singular_values", "", singular_values_trial},
+      {"product_trace", "", [](Draw& d) { return product_trial(product_trace, d); }},
+      {"product_trace", "q and k the same", [](Draw& d) { return product_with_itself(product_trace, d); }},
+      {"product_trace_square", "", [](Draw& d) { return product_trial(product_trace_square, d); }},
+      {"product_trace_square", "q and k the same",
+       [](Draw& d) { return product_with_itself(product_trace_square, d); }},
+      {"product_frobenius_square", "", [](Draw& d) { return product_trial(product_frobenius_square, d); }},
+      {"product_frobenius_square", "q and k the same",
+       [](Draw& d) { return product_with_itself(product_frobenius_square, d); }},
+      {"spectral_norm", "", spectral_norm_trial},
   };
   return checks;
 }

@@ -21,6 +21,8 @@ struct SymmetricAttention : Attention {
     const Tensor k = key.forward(x);
     return out.forward(causal_attention(k, k, value.forward(x), heads, scale));
   }
+
+  std::vector<QKProduct> qk() const override { return qk_products(key, key, heads, scale); }
 };
 
 const Registered<Attention, SymmetricAttention> symmetric("symmetric", "queries are keys: real eigenvalues");

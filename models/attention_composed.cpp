@@ -1,0 +1,68 @@
+// Attentions that work on the logits or on the pattern, and so need them as tensors. They are composed op by
+// op, where SoftmaxAttention is fused: the same numbers up to rounding, with memory that grows with T^2.
+#include "models/transformer.h"
+
+namespace ef {
+namespace {
+
+// [B, T, C] -> [B, H, T, D]
+Tensor split_heads(const Tensor& x, Index heads) {
+  return transpose(reshape(x, {x.shape[0], x.shape[1], heads, x.shape[2] / heads}), 1, 2);
+}
+
+// [B, H, T, D] -> [B, T, C]
+Tensor merge_heads(const Tensor& x) {
+  return reshape(transpose(x, 1, 2), {x.shape[0], x.shape[2], x.shape[1] * x.shape[3]});
+}
+
+// pattern_of says how the pattern comes from the logits <query_i, key_t> / sqrt(D), both [B, H, T, T].
+struct ComposedAttention : SoftmaxAttention {
+  using SoftmaxAttention::SoftmaxAttention;
+  virtual Tensor pattern_of(const Tensor& logits) const = 0;
+
+  Tensor forward(const Tensor& x) const override {
+    const Tensor q = see_q(query.forward(x)), k = see_k(key.forward(x)), v = value.forward(x);
+    const Tensor products = matmul(split_heads(q, heads), split_heads(k, heads), false, true);
+    const Tensor pattern = see_pattern(pattern_of(ef::scale(products, Real(scale))));
+    return out.forward(merge_heads(matmul(pattern, split_heads(v, heads))));
+  }
+};
+
+// Logits s become c tanh(s / c): they stay within +- c, and keep their order (Gemma 2, Gemma Team 2024, with
+// c = 50 in attention).
+struct SoftcapAttention : ComposedAttention {
+  double cap;
+
+  SoftcapAttention(const Builder& b, const ModelConfig& c) : ComposedAttention(b, c), cap(c.softcap) {
+    if (!(cap > 0)) fail("softcap", std::to_string(cap), "above 0");
+  }
+  Tensor pattern_of(const Tensor& logits) const override { return causal_softmax(soft_cap(logits, cap)); }
+
+  std::vector<QKProduct> qk() const override {
+    std::vector<QKProduct> products = SoftmaxAttention::qk();
+    for (QKProduct& product : products) product.left_out = "the soft cap, " + product.left_out;
+    return products;
+  }
+};
+
+// Rewards entropy, as a guard against its collapse (which Zhai et al. 2023 describe; the reward itself is
+// that of Pereyra et al. 2017 for outputs). Each layer adds to the loss
+//   -strength * mean over sequences, heads and rows of the row's entropy in nats.
+// The first row, which sees one token only, counts with its entropy of 0.
+struct EntropyAttention : ComposedAttention {
+  double strength;
+
+  EntropyAttention(const Builder& b, const ModelConfig& c)
+      : ComposedAttention(b, c), strength(c.entropy_reward) {}
+  Tensor pattern_of(const Tensor& logits) const override {
+    const Tensor pattern = causal_softmax(logits);
+    Tape::current().add_penalty(ef::scale(mean_entropy(pattern), Real(-strength)));
+    return pattern;
+  }
+};
+
+const Registered<Attention, SoftcapAttention> softcap("softcap", "logits stay within +- --softcap, by tanh");
+const Registered<Attention, EntropyAttention> entropy("entropy", "the loss rewards the pattern's entropy");
+
+}  // namespace
+}  // namespace ef

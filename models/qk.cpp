@@ -1,0 +1,100 @@
+#include "models/qk.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/blas.h"
+#include "engine/lapack.h"
+
+namespace ef {
+namespace {
+
+using blas::gemm;
+using enum blas::Op;
+
+// a b^T of two [k, d] matrices: [k, k].
+std::vector<Real> rows_times_rows(const Tensor& a, const Tensor& b) {
+  const Index k = a.shape[0], d = a.shape[1];
+  std::vector<Real> product(static_cast<std::size_t>(k * k));
+  gemm(as_is, transposed, k, k, d, 1, a.data, d, b.data, d, 0, product.data(), k);
+  return product;
+}
+
+template <class Numbers>
+double inner(const Numbers& a, const Numbers& b) {
+  double total = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) total += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+  return total;
+}
+
+std::span<const Real> numbers(const Tensor& x) { return {x.data, static_cast<std::size_t>(x.size())}; }
+
+// sum_ij M_ij M_ji
+double square_trace(const std::vector<Real>& m, Index k) {
+  double total = 0;
+  for (Index i = 0; i < k; ++i) {
+    for (Index j = 0; j < k; ++j) {
+      total += static_cast<double>(m[static_cast<std::size_t>(i * k + j)]) *
+               static_cast<double>(m[static_cast<std::size_t>(j * k + i)]);
+    }
+  }
+  return total;
+}
+
+}  // namespace
+
+// M = W_K^T W_Q, with W_Q^T and W_K^T as the rows of query and key.
+std::vector<Real> QKProduct::core() const {
+  std::vector<Real> m = rows_times_rows(key, query);
+  for (Real& x : m) x *= Real(factor);
+  return m;
+}
+
+double QKProduct::trace() const { return factor * inner(numbers(query), numbers(key)); }
+
+double QKProduct::trace_square() const { return square_trace(core(), rank()); }
+
+// ||W_Q W_K^T||_F^2 = <W_Q^T W_Q, W_K^T W_K>
+double QKProduct::frobenius_square() const {
+  return factor * factor * inner(rows_times_rows(query, query), rows_times_rows(key, key));
+}
+
+// With QR factorisations W_Q = U R and W_K = V S, W = U (R S^T) V^T has the singular values of the k x k
+// matrix R S^T. (The squares of singular values are eigenvalues of a product of Gram matrices, too, but half
+// of the digits are lost.)
+std::vector<Real> QKProduct::singular_values() const {
+  const Index k = rank(), d = width();
+  if (k == 0) return {};
+  const auto r_factor = [&](const Tensor& rows) {
+    std::vector<Real> columns(static_cast<std::size_t>(d * k));
+    for (Index i = 0; i < k; ++i) {
+      for (Index j = 0; j < d; ++j) columns[static_cast<std::size_t>(j * k + i)] = rows.data[i * d + j];
+    }
+    return lapack::qr_factor(columns, d, k);
+  };
+  const std::vector<Real> r = r_factor(query), s = r_factor(key);
+  std::vector<Real> product(static_cast<std::size_t>(k * k));
+  gemm(as_is, transposed, k, k, k, Real(factor), r.data(), k, s.data(), k, 0, product.data(), k);
+  return lapack::singular_values(product, k, k);
+}
+
+Spectrum QKProduct::spectrum() const {
+  Spectrum s;
+  const std::vector<Real> m = core();
+  s.eigenvalues = lapack::eigenvalues(m, rank());
+  s.singular_values = singular_values();
+  s.trace = trace();
+  s.trace_square = square_trace(m, rank());
+  s.frobenius_square = frobenius_square();
+  if (s.eigenvalues.empty()) return s;
+  const auto k = static_cast<double>(rank());
+  s.mean = s.trace / k;
+  for (const std::complex<Real>& value : s.eigenvalues) {
+    const std::complex<double> lambda(value);
+    s.variance += std::norm(lambda - s.mean) / k;
+    s.radius = std::max(s.radius, std::abs(lambda));
+  }
+  return s;
+}
+
+}  // namespace ef

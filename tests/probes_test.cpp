@@ -1,0 +1,684 @@
+// Probes: answers known by hand, inequalities that are theorems, and that looking changes nothing.
+#include "models/probes.h"
+
+#include <unistd.h>
+
+#include <cstring>
+#include <deque>
+#include <filesystem>
+
+#include "engine/random.h"
+#include "tests/helpers.h"
+#include "train/files.h"
+#include "train/npy.h"
+
+namespace ef {
+namespace {
+
+const Real nan_value = std::numeric_limits<Real>::quiet_NaN();
+
+struct Size {
+  Index layers = 1, heads = 1, channels = 4, context = 8;
+  std::string attention = "softmax";
+  bool bias = true;
+};
+
+// A model, and what its points are said to have shown.
+struct World {
+  ModelConfig config;
+  Parameters parameters;
+  Buffer gradients;
+  std::unique_ptr<Transformer> model;
+  std::map<std::string, Tensor> seen;
+  std::deque<std::vector<Real>> shown;
+  Tape tape;
+
+  explicit World(const Size& size) {
+    config.vocab = 11;
+    config.context = size.context;
+    config.layers = size.layers;
+    config.heads = size.heads;
+    config.channels = size.channels;
+    config.ffn = 6;
+    config.attention = size.attention;
+    config.bias = size.bias;
+    Transformer declare(Builder(parameters, nullptr), config);
+    parameters.allocate();
+    parameters.initialise(3);
+    gradients = Buffer(parameters.flat_size());
+    model = std::make_unique<Transformer>(Builder(parameters, gradients.data()), config);
+    for (const auto& block : model->blocks) block->attention->start({3, stream_of(Purpose::test), 0});
+    tape.training = false;
+  }
+
+  void show(const std::string& point, const Shape& shape, const std::vector<Real>& values) {
+    REQUIRE(shape.size() == static_cast<Index>(values.size()));
+    shown.push_back(values);
+    seen["blocks.0." + point] = {shape, shown.back().data(), nullptr, "test"};
+  }
+  // One sequence of one channel, one head: its logits are query x keys.
+  void show_logits(Real query, const std::vector<Real>& keys) {
+    const Shape shape{1, static_cast<Index>(keys.size()), 1};
+    show("attn.q", shape, std::vector<Real>(keys.size(), query));
+    show("attn.k", shape, keys);
+  }
+  void set(const std::string& path, const std::vector<Real>& values) {
+    const Tensor weight = parameters.at(path);
+    REQUIRE(weight.size() == static_cast<Index>(values.size()));
+    std::copy(values.begin(), values.end(), weight.data);
+  }
+  std::vector<std::int32_t> ids(Index sequences, Index tokens) const {
+    std::vector<std::int32_t> list;
+    for (Index i = 0; i < sequences * tokens; ++i) {
+      list.push_back(static_cast<std::int32_t>((i * i + 3 * i) % config.vocab));
+    }
+    return list;
+  }
+  // What the points show in a forward. Lives until the next one.
+  void look(Index sequences, Index tokens) {
+    tape.reset();
+    const Tape::Scope scope(tape);
+    const Listener listener;
+    const auto list = ids(sequences, tokens);
+    model->forward(list, sequences);
+    seen = listener.seen();
+  }
+  Reading read(const std::string& name, const Real* values_before = nullptr,
+               const Real* gradient = nullptr) const {
+    const std::vector<Probe> probes = probes_matching(name);
+    REQUIRE(probes.size() == 1);
+    Reading r;
+    probes[0].read({*model, parameters, seen, gradient, values_before}, r);
+    return r;
+  }
+};
+
+// The one scalar of that place and key.
+double value(const Reading& r, Index layer, Index head, const std::string& key) {
+  std::vector<double> found;
+  for (const Reading::Scalar& s : r.scalars) {
+    if (s.layer == layer && s.head == head && s.key == key) found.push_back(s.value);
+  }
+  INFO(key << " of layer " << layer << ", head " << head);
+  REQUIRE(found.size() == 1);
+  return found[0];
+}
+
+double value(const Reading& r, const std::string& tensor) {
+  for (const Reading::Scalar& s : r.scalars)
+    if (s.tensor == tensor) return s.value;
+  FAIL("no scalar of " << tensor);
+  return 0;
+}
+
+std::vector<Real> identity(Index n, Real times = 1) {
+  std::vector<Real> matrix(static_cast<std::size_t>(n * n));
+  for (Index i = 0; i < n; ++i) matrix[static_cast<std::size_t>(i * n + i)] = times;
+  return matrix;
+}
+
+// A causal pattern of one head, row n given by a function of (n, t), both from 1.
+template <class Weight>
+std::vector<Real> causal(Index tokens, Weight weight) {
+  std::vector<Real> pattern(static_cast<std::size_t>(tokens * tokens));
+  for (Index n = 1; n <= tokens; ++n) {
+    for (Index t = 1; t <= n; ++t) {
+      pattern[static_cast<std::size_t>((n - 1) * tokens + t - 1)] = Real(weight(n, t));
+    }
+  }
+  return pattern;
+}
+double even(Index n, Index) { return 1.0 / static_cast<double>(n); }
+double on_itself(Index n, Index t) { return t == n ? 1 : 0; }
+double on_the_first(Index, Index t) { return t == 1 ? 1 : 0; }
+
+// ---- Attention
+
+TEST_CASE("attn.entropy: uniform rows have log n nats, one-hot rows none", "[probes]") {
+  World world({.heads = 2});
+  std::vector<Real> pattern = causal(5, even), other = causal(5, on_itself);
+  pattern.insert(pattern.end(), other.begin(), other.end());
+  world.show("attn.pattern", {1, 2, 5, 5}, pattern);
+  const Reading r = world.read("attn.entropy");
+  CHECK(value(r, 0, 0, "nats") == Approx(std::log(2.0 * 3 * 4 * 5) / 4).epsilon(1e-6));
+  CHECK(value(r, 0, 0, "normalised") == Approx(1).epsilon(1e-6));
+  CHECK(value(r, 0, 0, "last_row") == Approx(std::log(5.0)).epsilon(1e-6));
+  CHECK(value(r, 0, 1, "nats") == 0);
+  CHECK(value(r, 0, 1, "normalised") == 0);
+  CHECK(value(r, 0, 1, "last_row") == 0);
+  CHECK(r.scalars.size() == 6);  // no bound without the attention's input
+  CHECK(r.mean("last_row") == Approx(std::log(5.0) / 2).epsilon(1e-6));
+  CHECK(std::isnan(r.mean("no such key")));
+}
+
+TEST_CASE("attn.entropy is a mean over sequences", "[probes]") {
+  World world({});
+  std::vector<Real> pattern = causal(2, even), other = causal(2, on_itself);
+  pattern.insert(pattern.end(), other.begin(), other.end());
+  world.show("attn.pattern", {2, 1, 2, 2}, pattern);
+  const Reading r = world.read("attn.entropy");
+  CHECK(value(r, 0, 0, "nats") == Approx(std::log(2.0) / 2).epsilon(1e-6));
+  CHECK(value(r, 0, 0, "normalised") == Approx(0.5).epsilon(1e-6));
+  CHECK(value(r, 0, 0, "last_row") == Approx(std::log(2.0) / 2).epsilon(1e-6));
+}
+
+// For T = 2 the worst logits of norm s are (s, -s) / sqrt 2: probabilities 1 / (1 + exp(+-sqrt(2) s)).
+TEST_CASE("attn.entropy: Zhai's bound for two tokens", "[probes]") {
+  World world({.channels = 2});
+  for (const Real a : {Real(0), Real(0.5), Real(3), Real(1000)}) {
+    world.set("blocks.0.attn.q.weight", identity(2, -a));
+    world.set("blocks.0.attn.k.weight", identity(2));
+    world.show("attn_in", {1, 2, 2}, {3, 0, 0, 2});  // ||X X^T|| = 9
+    world.show("attn.pattern", {1, 1, 2, 2}, causal(2, even));
+    const double s = static_cast<double>(a) * 9 / std::sqrt(2.0), p = 1 / (1 + std::exp(std::sqrt(2.0) * s));
+    const double entropy = p == 0 ? 0 : -p * std::log(p) - (1 - p) * std::log1p(-p);
+    INFO("s = " << s);
+    CHECK(value(world.read("attn.entropy"), 0, 0, "zhai_bound") ==
+          Approx(entropy).epsilon(1e-5).margin(1e-12));
+  }
+}
+
+// The theorem: without biases the logits of the last row are those of W_Q W_K^T, and X is what attention
+// reads.
+TEST_CASE("attn.entropy: the last row's entropy is never below Zhai's bound", "[probes]") {
+  int heads = 0, tight = 0;
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    const Index tokens = 1 + static_cast<Index>(seed) % 17, head_count = 1 + static_cast<Index>(seed) % 3;
+    World world({.layers = 2, .heads = head_count, .channels = 6, .context = tokens, .bias = false});
+    // From nearly uniform to nearly one-hot.
+    const double size = 0.02 * std::pow(100.0, static_cast<double>(seed) / 60);
+    for (const Parameter& p : world.parameters.list()) {
+      if (!contains(p.path, "attn.q") && !contains(p.path, "attn.k")) continue;
+      const Leaf weight(p.shape, 1000 * seed + static_cast<std::uint64_t>(p.offset));
+      for (std::size_t i = 0; i < weight.values.size(); ++i) {
+        world.parameters.values()[p.offset + static_cast<Index>(i)] = Real(size) * weight.values[i];
+      }
+    }
+    world.look(2, tokens);
+    const Reading r = world.read("attn.entropy");
+    for (Index layer = 0; layer < 2; ++layer) {
+      for (Index head = 0; head < head_count; ++head) {
+        const double entropy = value(r, layer, head, "last_row"), bound = value(r, layer, head, "zhai_bound");
+        INFO("seed " << seed << ", layer " << layer << ", head " << head << ", T " << tokens);
+        CHECK(bound >= 0);
+        CHECK(bound <= entropy + 1e-6);  // the pattern is float32
+        ++heads;
+        tight += bound > 0.5 * entropy;
+      }
+    }
+  }
+  CHECK(heads >= 50);
+  CHECK(tight >= 10);  // not because the bound is always nothing
+}
+
+TEST_CASE("attn.profile: uniform attention fills all bins alike, whatever the row's length", "[probes]") {
+  for (const Index tokens : {1, 2, 3, 7, 16, 37}) {
+    World world({});
+    world.show("attn.pattern", {1, 1, tokens, tokens}, causal(tokens, even));
+    const Reading r = world.read("attn.profile");
+    INFO("T = " << tokens);
+    CHECK(value(r, 0, 0, "last_quarter") == Approx(0.25).epsilon(1e-6));
+    CHECK(value(r, 0, 0, "first_quarter") == Approx(0.25).epsilon(1e-6));
+    REQUIRE(r.arrays.size() == 1);
+    CHECK(r.arrays[0].key == "profile");
+    CHECK(r.arrays[0].shape == std::vector<Index>{1, 1, 16});
+    for (const float mass : r.arrays[0].values) CHECK(mass == Approx(1.0 / 16).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("attn.profile: where the mass is", "[probes]") {
+  World world({});
+  // T = 8: the rows of the last quarter are 7 and 8. The last of 8 tokens covers bins 14 and 15; the last of
+  // 7 covers them and 2/7 of bin 13, in all 16/7 bins.
+  world.show("attn.pattern", {1, 1, 8, 8}, causal(8, on_itself));
+  const Reading late = world.read("attn.profile");
+  CHECK(value(late, 0, 0, "last_quarter") == Approx(1));
+  CHECK(value(late, 0, 0, "first_quarter") == 0);
+  const std::vector<float>& profile = late.arrays[0].values;
+  for (std::size_t i = 0; i < 13; ++i) CHECK(profile[i] == 0);
+  CHECK(profile[13] == Approx(0.125 / 2).epsilon(1e-6));
+  CHECK(profile[14] == Approx((0.4375 + 0.5) / 2).epsilon(1e-6));
+  CHECK(profile[15] == Approx((0.4375 + 0.5) / 2).epsilon(1e-6));
+
+  world.show("attn.pattern", {1, 1, 8, 8}, causal(8, on_the_first));
+  const Reading early = world.read("attn.profile");
+  CHECK(value(early, 0, 0, "last_quarter") == 0);
+  CHECK(value(early, 0, 0, "first_quarter") == Approx(1));
+
+  // Even over the last quarter of row 4 of 4: one token.
+  world.show("attn.pattern", {1, 1, 4, 4},
+             causal(4, [](Index n, Index t) { return n == 4 ? (t == 4 ? 1.0 : 0.0) : even(n, t); }));
+  const Reading last = world.read("attn.profile");
+  CHECK(value(last, 0, 0, "last_quarter") == 1);
+  for (std::size_t i = 0; i < 16; ++i) CHECK(last.arrays[0].values[i] == (i < 12 ? 0 : 0.25f));
+}
+
+TEST_CASE("attn.rho: a token is active where the piecewise linear softmax is not clipped", "[probes]") {
+  World world({.channels = 1});
+  const auto rho = [&](Real query, const std::vector<Real>& keys) {
+    world.show_logits(query, keys);
+    return world.read("attn.rho");
+  };
+  for (const std::size_t tokens : {2u, 3u, 5u, 37u}) {
+    const Reading r = rho(7, std::vector<Real>(tokens, Real(0.3)));
+    CHECK(value(r, 0, 0, "mean") == Approx(1));
+    for (const float bin : r.arrays.at(0).values) CHECK(bin == Approx(1));
+  }
+  CHECK(value(rho(1, {5}), 0, 0, "mean") == 0);  // S = 1 is clipped
+
+  // Row 4 of 4: active are -1 < s - mean < 3.
+  CHECK(value(rho(1, {0, 0, 0, 2}), 0, 0, "mean") == 1);
+  CHECK(value(rho(1, {0, 0, 0, 4}), 0, 0, "mean") == 0);  // -1, -1, -1, 3: on the edge
+  CHECK(value(rho(1, {0, 0, 0, 8}), 0, 0, "mean") == 0);
+  const Reading r = rho(2, {-2, 0, 0, 0});  // -3, 1, 1, 1
+  CHECK(value(r, 0, 0, "mean") == 0.75);
+  CHECK(r.arrays[0].key == "rho");
+  CHECK(r.arrays[0].shape == std::vector<Index>{1, 1, 16});
+  for (std::size_t i = 0; i < 16; ++i) CHECK(r.arrays[0].values[i] == (i < 4 ? 0 : 1));
+}
+
+TEST_CASE("attn.logits: largest and deviation", "[probes]") {
+  World world({.channels = 1});
+  world.show_logits(-2, {0, 0, 0, 4});  // only row 4 is not constant: -8 - (-2) and three times 2
+  const Reading r = world.read("attn.logits");
+  CHECK(value(r, 0, 0, "largest") == 8);
+  CHECK(value(r, 0, 0, "deviation") == Approx(std::sqrt((36 + 3 * 4) / 10.0)));
+
+  world.show_logits(5, {2});
+  CHECK(value(world.read("attn.logits"), 0, 0, "largest") == 10);
+  CHECK(value(world.read("attn.logits"), 0, 0, "deviation") == 0);
+}
+
+TEST_CASE("attn.logits: each head has channels of its own, and the layer's scale", "[probes]") {
+  World world({.heads = 2});  // D = 2, logits are divided by sqrt 2
+  world.show("attn.q", {1, 1, 4}, {1, 2, 3, 4});
+  world.show("attn.k", {1, 1, 4}, {1, 1, -1, -2});
+  const Reading r = world.read("attn.logits");
+  CHECK(value(r, 0, 0, "largest") == Approx(3 / std::sqrt(2.0)));
+  CHECK(value(r, 0, 1, "largest") == Approx(11 / std::sqrt(2.0)));
+}
+
+// Queries that are keys, at logit scale 2.
+struct SharedAttention : Attention {
+  std::vector<Real> weight{1};
+  Tensor forward(const Tensor& x) const override { return x; }
+  std::vector<QKProduct> qk() const override {
+    QKProduct product;
+    product.query = product.key = {{1, 1}, const_cast<Real*>(weight.data()), nullptr, "shared"};
+    product.logit_scale = 2;
+    return {product};
+  }
+};
+
+TEST_CASE("attn.logits: an attention whose queries are its keys may show either", "[probes]") {
+  for (const std::string point : {"attn.q", "attn.k"}) {
+    World world({.channels = 1});
+    world.show(point, {1, 2, 1}, {1, 3});
+    CHECK(world.read("attn.logits").scalars.empty());  // two weights, one of them not shown
+    world.model->blocks[0]->attention = std::make_unique<SharedAttention>();
+    CHECK(value(world.read("attn.logits"), 0, 0, "largest") == 18);
+    CHECK(value(world.read("attn.rho"), 0, 0, "mean") == 0);
+  }
+}
+
+// The logits that the probes rebuild are those that the layer worked with.
+TEST_CASE("attn.logits: softmax of the points q and k is the pattern", "[probes]") {
+  for (const std::string& name : Registry<Attention>::names()) {
+    World world({.layers = 2, .heads = 2, .context = 6, .attention = name});
+    world.look(2, 6);
+    for (const QKProduct& product : world.model->qk()) {
+      const std::string layer = "blocks." + std::to_string(product.layer) + ".attn.";
+      if (!world.seen.count(layer + "q") || name == "softcap") continue;
+      const Tensor q = world.seen[layer + "q"], k = world.seen[layer + "k"],
+                   a = world.seen[layer + "pattern"];
+      double sum = 0, first = 0;  // the last row of the first sequence
+      for (Index t = 5; t >= 0; --t) {
+        double dot = 0;
+        for (Index c = product.head * 2; c < product.head * 2 + 2; ++c) {
+          dot += static_cast<double>(q.data[5 * 4 + c]) * static_cast<double>(k.data[t * 4 + c]);
+        }
+        first = std::exp(product.logit_scale * dot);
+        sum += first;
+      }
+      INFO(name);
+      CHECK(static_cast<double>(a.data[(product.head * 6 + 5) * 6]) == Approx(first / sum).epsilon(1e-5));
+    }
+  }
+}
+
+// ---- Tokens
+
+TEST_CASE("resid.*: tokens that are all equal have collapsed", "[probes]") {
+  World world({});
+  world.show("resid_post", {1, 3, 4}, {1, -2, 0.3f, 7, 1, -2, 0.3f, 7, 1, -2, 0.3f, 7});
+  const Reading rank = world.read("resid.rank"), directions = world.read("resid.effective_rank");
+  CHECK(value(rank, 0, -1, "frobenius") == 0);
+  CHECK(value(rank, 0, -1, "dong") == 0);
+  CHECK(value(world.read("resid.cosine"), 0, -1, "mean") == Approx(1));
+  CHECK(value(directions, 0, -1, "effective") == Approx(1).epsilon(1e-4));
+  CHECK(value(directions, 0, -1, "stable") == Approx(1).epsilon(1e-5));
+}
+
+TEST_CASE("resid.*: orthogonal tokens of equal length have not", "[probes]") {
+  World world({});
+  world.show("resid_post", {1, 4, 4}, identity(4, 2));
+  const Reading rank = world.read("resid.rank"), directions = world.read("resid.effective_rank");
+  CHECK(value(rank, 0, -1, "frobenius") == Approx(std::sqrt(0.75)));  // 4 x 1.5^2 + 12 x 0.5^2 of 16
+  CHECK(value(rank, 0, -1, "dong") == Approx(1.5));                   // 1.5 + 3 x 0.5 of 2
+  CHECK(value(world.read("resid.cosine"), 0, -1, "mean") == Approx(0).margin(1e-12));
+  CHECK(value(directions, 0, -1, "effective") == Approx(4).epsilon(1e-5));
+  CHECK(value(directions, 0, -1, "stable") == Approx(4).epsilon(1e-5));
+}
+
+TEST_CASE("resid.*: a matrix of rank 2, and a token of length 0", "[probes]") {
+  World world({});
+  world.show("resid_post", {1, 3, 4}, {3, 0, 0, 0, 0, 0, 0, 0, 0, -1, 0, 0});
+  const Reading directions = world.read("resid.effective_rank");
+  const double entropy = -0.75 * std::log(0.75) - 0.25 * std::log(0.25);
+  CHECK(value(directions, 0, -1, "effective") == Approx(std::exp(entropy)).epsilon(1e-5));
+  CHECK(value(directions, 0, -1, "stable") == Approx(10.0 / 9).epsilon(1e-6));
+  CHECK(value(world.read("resid.cosine"), 0, -1, "mean") == Approx(0).margin(1e-12));
+  // The mean is (1, -1/3, 0, 0). Rest: rows (2, 1/3), (-1, 1/3), (-1, -2/3).
+  const Reading rank = world.read("resid.rank");
+  CHECK(value(rank, 0, -1, "frobenius") == Approx(std::sqrt((6 + 6.0 / 9) / 10)).epsilon(1e-6));
+  CHECK(value(rank, 0, -1, "dong") == Approx(std::sqrt(4 * (7.0 / 3)) / 3).epsilon(1e-6));
+}
+
+TEST_CASE("resid.cosine is over pairs of different tokens", "[probes]") {
+  World world({.channels = 2});
+  world.show("resid_post", {1, 2, 2}, {1, 0, -5, 0});
+  CHECK(value(world.read("resid.cosine"), 0, -1, "mean") == Approx(-1));
+  world.show("resid_post", {1, 3, 2}, {1, 0, 2, 0, 0, 3});
+  CHECK(value(world.read("resid.cosine"), 0, -1, "mean") == Approx(1.0 / 3));
+  world.show("resid_post", {2, 2, 2}, {1, 0, -5, 0, 1, 0, 0, 1});  // sequences do not mix
+  CHECK(value(world.read("resid.cosine"), 0, -1, "mean") == Approx(-0.5));
+}
+
+// ---- Weights
+
+TEST_CASE("qk.spectrum: a projector, a rotation, nothing", "[probes]") {
+  World world({.layers = 2, .heads = 2});  // k = 2 of 4 channels
+  const Real c = Real(0.6), s = Real(0.8);
+  const std::vector<Real> orthogonal = {c, -s, 0, 0, s, c, 0, 0, 0, 0, c, s, 0, 0, -s, c};
+  const std::vector<Real> turned = {s, c, 0, 0, -c, s, 0,  0,
+                                    0, 0, c, s, 0,  0, -s, c};  // of head 0, a quarter
+  world.set("blocks.0.attn.q.weight", orthogonal);
+  world.set("blocks.0.attn.k.weight", orthogonal);
+  world.set("blocks.1.attn.q.weight", orthogonal);
+  world.set("blocks.1.attn.k.weight", turned);
+  const Reading r = world.read("qk.spectrum");
+  const auto check = [&](Index layer, Index head, const std::vector<double>& expected) {
+    const std::vector<std::string> keys = {"trace",    "trace_square", "frobenius_square", "mean",
+                                           "variance", "radius",       "largest_singular", "localisation"};
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      INFO(keys[i]);
+      CHECK(value(r, layer, head, keys[i]) == Approx(expected[i]).margin(1e-6));
+    }
+  };
+  check(0, 0, {2, 2, 2, 1, 0, 1, 1, 1});
+  check(0, 1, {2, 2, 2, 1, 0, 1, 1, 1});
+  check(1, 0, {0, -2, 2, 0, 1, 1, 1, 0});
+  check(1, 1, {2, 2, 2, 1, 0, 1, 1, 1});
+  CHECK(r.scalars.size() == 4 * 8);
+
+  REQUIRE(r.arrays.size() == 1);
+  CHECK(r.arrays[0].key == "eigenvalues");
+  CHECK(r.arrays[0].shape == std::vector<Index>{2, 2, 2, 2});
+  std::vector<float> values = r.arrays[0].values;
+  if (values[9] < 0) std::swap(values[9], values[11]);  // i and -i, in either order
+  const std::vector<float> expected = {1, 0, 1, 0, 1, 0, 1, 0, 0, 1, 0, -1, 1, 0, 1, 0};
+  for (std::size_t i = 0; i < expected.size(); ++i) CHECK(values.at(i) == Approx(expected[i]).margin(1e-6));
+
+  world.set("blocks.0.attn.q.weight", std::vector<Real>(16));
+  const Reading zero = world.read("qk.spectrum");
+  CHECK(value(zero, 0, 0, "frobenius_square") == 0);
+  CHECK(value(zero, 0, 0, "largest_singular") == 0);
+  CHECK(std::isnan(value(zero, 0, 0, "localisation")));
+}
+
+TEST_CASE("grad.norm and update.ratio", "[probes]") {
+  for (const std::string attention : {"softmax", "spectral-norm"}) {
+    World world({.channels = 2, .attention = attention});
+    CHECK(world.read("grad.norm").scalars.empty());
+    CHECK(world.read("update.ratio").scalars.empty());
+    std::vector<Real> gradients(static_cast<std::size_t>(world.parameters.flat_size())), before = gradients;
+    std::size_t trained = 0;
+    for (const Parameter& p : world.parameters.list()) {
+      trained += p.trained;
+      if (p.path != "blocks.0.attn.q.weight") continue;
+      const std::vector<Real> g = {1, -2, 2, 4}, old = {3, 0, 0, 4};
+      std::copy(g.begin(), g.end(), gradients.begin() + p.offset);
+      std::copy(old.begin(), old.end(), before.begin() + p.offset);
+    }
+    world.set("blocks.0.attn.q.weight", {3, 0.3f, 0.4f, 4});
+    const Reading norms = world.read("grad.norm", nullptr, gradients.data());
+    const Reading ratios = world.read("update.ratio", before.data());
+    CHECK(norms.scalars.size() == trained);
+    CHECK(ratios.scalars.size() == trained);
+    CHECK(norms.scalars[0].key == "norm");
+    CHECK(ratios.scalars[0].key == "ratio");
+    CHECK(value(norms, "blocks.0.attn.q.weight") == Approx(5));
+    CHECK(value(norms, "blocks.0.attn.k.weight") == 0);
+    CHECK(value(ratios, "blocks.0.attn.q.weight") == Approx(0.1).epsilon(1e-6));
+    CHECK(std::isnan(value(ratios, "blocks.0.attn.k.weight")));  // relative to nothing
+  }
+}
+
+// ---- Edges
+
+TEST_CASE("probes: no attention, no block shown: nothing is read and nothing thrown", "[probes]") {
+  World world({});
+  for (const std::string point : {"attn.q", "attn.k", "attn.pattern", "attn_in", "resid_post"}) {
+    for (const Probe& probe : probes_matching("attn.*,resid.r*,resid.c*,resid.e*")) {
+      INFO(probe.name << " without any point but " << point);
+      Reading r;
+      world.seen.clear();
+      probe.read({*world.model, world.parameters, world.seen}, r);
+      CHECK(r.scalars.empty());
+      CHECK(r.arrays.empty());
+      if (point == "attn.pattern") continue;
+      world.show(point, {1, 2, 4}, std::vector<Real>(8));
+      probe.read({*world.model, world.parameters, world.seen}, r);
+      CHECK(r.scalars.empty() == !(point == "resid_post" && contains(probe.name, "resid")));
+    }
+  }
+}
+
+TEST_CASE("probes: one sequence, one token, one head", "[probes]") {
+  World world({.channels = 1});
+  world.look(1, 1);
+  const Reading entropy = world.read("attn.entropy"), directions = world.read("resid.effective_rank");
+  CHECK(std::isnan(value(entropy, 0, 0, "nats")));
+  CHECK(std::isnan(value(entropy, 0, 0, "normalised")));
+  CHECK(value(entropy, 0, 0, "last_row") == 0);
+  CHECK(value(entropy, 0, 0, "zhai_bound") == 0);
+  CHECK(value(world.read("attn.profile"), 0, 0, "last_quarter") == 0.25);
+  CHECK(value(world.read("attn.rho"), 0, 0, "mean") == 0);
+  CHECK(value(world.read("attn.logits"), 0, 0, "deviation") == 0);
+  CHECK(value(world.read("resid.rank"), 0, -1, "frobenius") == 0);
+  CHECK(std::isnan(value(world.read("resid.cosine"), 0, -1, "mean")));
+  CHECK(value(directions, 0, -1, "effective") == Approx(1));
+  CHECK(value(directions, 0, -1, "stable") == Approx(1));
+}
+
+TEST_CASE("probes: a matrix of zeros has no relative residual, no cosine and no rank", "[probes]") {
+  World world({});
+  world.show("resid_post", {1, 3, 4}, std::vector<Real>(12));
+  for (const std::string name : {"resid.rank", "resid.cosine", "resid.effective_rank"}) {
+    const Reading r = world.read(name);
+    CHECK(!r.scalars.empty());
+    for (const Reading::Scalar& s : r.scalars) CHECK(std::isnan(s.value));
+  }
+}
+
+TEST_CASE("probes: what depends on a NaN is NaN, and nothing is thrown", "[probes]") {
+  for (const Real bad : {nan_value, std::numeric_limits<Real>::infinity()}) {
+    World world({.layers = 2, .heads = 2});
+    world.look(2, 5);
+    std::vector<Real> pattern = values_of(world.seen["blocks.0.attn.pattern"]);
+    std::fill(pattern.begin(), pattern.begin() + 25, nan_value);  // head 0 of sequence 0
+    world.show("attn.pattern", {2, 2, 5, 5}, pattern);
+    std::vector<Real> q = values_of(world.seen["blocks.0.attn.q"]),
+                      x = values_of(world.seen["blocks.0.attn_in"]);
+    q[4 * 4] = x[7] = bad;
+    world.show("attn.q", {2, 5, 4}, q);
+    world.show("attn_in", {2, 5, 4}, x);
+    world.show("resid_post", {2, 5, 4}, x);
+    world.parameters.at("blocks.0.attn.k.weight").data[3] = bad;
+    for (const Probe& probe : probes_matching("attn.*,qk.*,resid.r*,resid.c*,resid.e*")) {
+      Reading r;
+      probe.read({*world.model, world.parameters, world.seen}, r);
+      for (const Reading::Scalar& s : r.scalars) {
+        if (s.key == "largest" && std::isinf(bad)) continue;  // infinity is largest
+        const bool bound = s.key == "zhai_bound";             // of both heads: X is theirs
+        INFO(probe.name << " " << s.key << " of layer " << s.layer << ", head " << s.head);
+        CHECK(std::isnan(s.value) == (s.layer == 0 && (s.head < 1 || bound)));
+      }
+    }
+  }
+}
+
+TEST_CASE("probes: every attention can be probed", "[probes]") {
+  for (const std::string& name : Registry<Attention>::names()) {
+    World world({.layers = 2, .heads = 2, .context = 9, .attention = name});
+    world.look(3, 9);
+    for (const Probe& probe : probes_matching("attn.*,qk.*,resid.*")) {
+      INFO(probe.name << " of " << name);
+      Reading r;
+      probe.read({*world.model, world.parameters, world.seen}, r);
+      CHECK(!r.scalars.empty());
+      for (const Reading::Scalar& s : r.scalars) CHECK(std::isfinite(s.value));
+      for (const Reading::Array& a : r.arrays) {
+        Index size = 1;
+        for (const Index dim : a.shape) size *= dim;
+        CHECK(size == static_cast<Index>(a.values.size()));
+        for (const float v : a.values) CHECK(std::isfinite(v));
+      }
+    }
+  }
+}
+
+// ---- Looking
+
+TEST_CASE("a listener sees what passes within its scope", "[probes]") {
+  World world({.layers = 2});
+  const Tape::Scope scope(world.tape);
+  const auto ids = world.ids(2, 5);
+  const auto forward = [&] { world.model->forward(ids, 2); };
+  forward();
+  const Listener outer;
+  CHECK(outer.seen().empty());
+  {
+    const Listener inner;
+    forward();
+    CHECK(inner.seen().size() == 2 * 6);
+    CHECK(inner.seen().at("blocks.1.attn.pattern").shape == Shape{2, 1, 5, 5});
+    CHECK(inner.seen().at("blocks.0.resid_post").shape == Shape{2, 5, 4});
+  }
+  CHECK(outer.seen().empty());
+  forward();
+  CHECK(outer.seen().size() == 2 * 6);
+}
+
+TEST_CASE("nobody's numbers change because somebody looks", "[probes]") {
+  for (const std::string& name : Registry<Attention>::names()) {
+    INFO(name);
+    std::vector<std::vector<Real>> logits, gradients;
+    for (const bool look : {false, true}) {
+      World world({.layers = 2, .heads = 2, .context = 70, .attention = name});
+      world.tape.training = true;
+      world.config.dropout = 0.1;
+      Transformer model(Builder(world.parameters, world.gradients.data()), world.config);
+      const auto ids = world.ids(2, 70);
+      const Tape::Scope scope(world.tape);
+      const auto listener = look ? std::make_unique<Listener>() : nullptr;
+      const Tensor y = model.forward(ids, 2);
+      logits.push_back(values_of(y));
+      world.tape.backward(cross_entropy(y, ids));
+      gradients.emplace_back(world.gradients.data(), world.gradients.data() + world.gradients.size());
+      if (look) CHECK(!listener->seen().empty());
+    }
+    CHECK(std::memcmp(logits[0].data(), logits[1].data(), logits[0].size() * sizeof(Real)) == 0);
+    CHECK(std::memcmp(gradients[0].data(), gradients[1].data(), gradients[0].size() * sizeof(Real)) == 0);
+  }
+}
+
+// ---- By name
+
+TEST_CASE("probes_matching: names, patterns, lists", "[probes]") {
+  const auto names = [](const std::string& patterns) {
+    std::vector<std::string> list;
+    for (const Probe& probe : probes_matching(patterns)) list.push_back(probe.name);
+    return list;
+  };
+  using Names = std::vector<std::string>;
+  CHECK(names("") == Names{});
+  CHECK(names("qk.spectrum") == Names{"qk.spectrum"});
+  const Names attention = names("attn.*");
+  CHECK(attention.size() >= 4);
+  for (const std::string& name : attention) CHECK(name.substr(0, 5) == "attn.");
+  CHECK(std::is_sorted(attention.begin(), attention.end()));
+  CHECK(names("a*.*o*il*") == Names{"attn.profile"});
+  CHECK(names("*.*ntro*y") == Names{"attn.entropy"});
+  CHECK(names("qk.*,attn.rho,attn.r*") == Names{"qk.spectrum", "attn.rho"});  // each once, as asked for
+  CHECK(names("*").size() == all_probes().size());
+  CHECK(names("update.ratio,grad.norm") == Names{"update.ratio", "grad.norm"});
+  check_throws([&] { names("attn.entropi"); }, {"no probe attn.entropi", "attn.entropy"});
+  check_throws([&] { names("attn.rho,nothing.*"); }, {"no probe nothing.*"});
+  check_throws([&] { names("attn"); }, {"no probe attn"});
+  for (const Probe& probe : all_probes()) {
+    CHECK(!probe.shape.empty());
+    CHECK(!probe.meaning.empty());
+    CHECK(names(probe.name) == Names{probe.name});  // no name twice
+  }
+}
+
+TEST_CASE("the README's probe, tests/readme_probe.cpp, is found and reads the right number", "[probes]") {
+  World world({.channels = 2});
+  world.show("resid_post", {2, 2, 2}, {3, 4, 0, 0, 6, 8, 0, -1});
+  for (const Probe& probe : probes_matching("resid.*")) {
+    if (probe.name != "resid.norm") continue;
+    Reading r;
+    probe.read({*world.model, world.parameters, world.seen}, r);
+    REQUIRE(r.scalars.size() == 1);
+    CHECK(value(r, 0, -1, "norm") == 4);
+    return;
+  }
+  FAIL("no probe resid.norm");
+}
+
+// ---- Files
+
+// What numpy.load reads: checked by hand with NumPy 1.24.
+TEST_CASE("npy: header and numbers, byte by byte", "[npy]") {
+  std::string folder = (std::filesystem::temp_directory_path() / "ef-npy-XXXXXX").string();
+  REQUIRE(::mkdtemp(folder.data()) != nullptr);
+  const std::string path = folder + "/a.npy";
+  const auto header_of = [&](const std::vector<Index>& shape, const std::vector<float>& values) {
+    write_npy(path, shape, values);
+    const std::string bytes = read_file(path);
+    CHECK(bytes.substr(0, 8) == std::string("\x93NUMPY\x01\x00", 8));
+    const auto length = static_cast<std::size_t>(static_cast<unsigned char>(bytes.at(8))) +
+                        256 * static_cast<std::size_t>(static_cast<unsigned char>(bytes.at(9)));
+    CHECK((10 + length) % 64 == 0);
+    CHECK(bytes.at(9 + length) == '\n');
+    CHECK(bytes.size() == 10 + length + values.size() * sizeof(float));
+    const auto* numbers = reinterpret_cast<const char*>(values.data());
+    CHECK(std::equal(bytes.begin() + static_cast<Index>(10 + length), bytes.end(), numbers));
+    return bytes.substr(10, bytes.find('}') + 1 - 10);
+  };
+  CHECK(header_of({2, 3}, {1, 2, 3, 4, 5, -6.5f}) ==
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3,), }");
+  CHECK(header_of({2}, {1, 2}) == "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }");
+  CHECK(header_of({}, {7}) == "{'descr': '<f4', 'fortran_order': False, 'shape': (), }");
+  CHECK(header_of({0, 4}, {}) == "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 4,), }");
+  CHECK(header_of(std::vector<Index>(32, 1), {1}).size() > 128);
+  const std::vector<float> six(6);
+  check_throws([&] { write_npy(path, {2, 2}, six); }, {"a.npy", "(2, 2,)", "6 numbers"});
+  check_throws([&] { write_npy(path, {-2, -3}, six); }, {"(-2, -3,)"});
+  check_throws([&] { write_npy(path, {Index(1) << 40, Index(1) << 40}, six); }, {"6 numbers"});
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace ef

@@ -1,0 +1,205 @@
+#include "train/session.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+
+#include "engine/blas.h"
+#include "train/files.h"
+#include "train/live.h"
+#include "train/report.h"
+#include "train/run.h"
+#include "train/trainer.h"
+#include "train/watch.h"
+#include "train/write.h"
+
+namespace ef {
+namespace {
+
+// ---- What is said before
+
+std::string megabytes(std::size_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / 1e6);
+  return text;
+}
+
+double measure_peak(Workers& workers) {
+  std::vector<double> rates(static_cast<std::size_t>(workers.count()));
+  workers.run([&](Index worker) { rates[static_cast<std::size_t>(worker)] = blas::measure_peak(512, 0.1); });
+  double total = 0;
+  for (double rate : rates) total += rate;
+  return total;
+}
+
+void introduce(Live& live, const Config& config, const Corpus& corpus, const RunFolder& run, Trainer& trainer,
+               double peak) {
+  const ModelConfig& m = config.model;
+  live.print("eigenformer " + std::string(version()) + ", run " + run.path);
+  live.print("data     " + corpus.name + ": " + with_commas(corpus.train.size()) + " tokens to train on, " +
+             with_commas(corpus.valid.size()) + " held out, vocabulary " +
+             with_commas(corpus.tokenizer.vocab_size()));
+  live.print("model    " + std::to_string(m.layers) + " layers x " + std::to_string(m.heads) + " heads x " +
+             std::to_string(m.channels) + " channels, feed-forward " + std::to_string(m.ffn) + ", context " +
+             std::to_string(m.context) + ", " + m.block + ": " + with_commas(trainer.parameters().count()) +
+             " parameters");
+  const MemoryPlan plan = trainer.plan();
+  live.print("memory   " + megabytes(plan.total()) + ": weights " + megabytes(plan.weights) + ", optimiser " +
+             megabytes(plan.optimiser) + ", gradients " + megabytes(plan.gradients) + ", activations " +
+             megabytes(plan.activations) + ", their gradients " + megabytes(plan.activation_gradients));
+  live.print("machine  " + std::to_string(config.workers) + (config.workers == 1 ? " worker" : " workers") +
+             ", sgemm " + short_number(peak) + "FLOP/s in all");
+}
+
+// ---- The loop
+
+class Session {
+ public:
+  Session(const Config& config, const std::string& resume, const std::atomic<bool>& interrupted)
+      : config_(config),
+        interrupted_(interrupted),
+        corpus_(load_data(config)),
+        workers_(config.workers),
+        run_(resume.empty() ? create_run(config) : open_run(resume)) {
+    config_.model.vocab = corpus_.tokenizer.vocab_size();
+    const Index context = config_.model.context;
+    train_ = make_train_windows(config_.windows, corpus_.train, corpus_.first_input, context, config_.seed);
+    valid_ = std::make_unique<ValidationWindows>(corpus_.valid, corpus_.first_input, context);
+    trainer_ = std::make_unique<Trainer>(config_, workers_);
+    if (resume.empty()) {
+      save_config(run_, config_, corpus_, trainer_->parameters().count());
+    } else {
+      check_fingerprint(corpus_, load_config(run_));
+      state_ = load_checkpoint(run_.last(), *trainer_);
+      // A run that was killed may have written lines after its last checkpoint: they will come again.
+      LineLog::keep_lines_if(run_.file("metrics.jsonl"), [&](std::string_view line) {
+        const std::string prefix = "{\"step\":";
+        return line.starts_with(prefix) && std::atoll(line.data() + prefix.size()) <= state_.done;
+      });
+    }
+  }
+
+  // The run's folder, or nothing if it was interrupted.
+  std::optional<std::string> go() {
+    const double peak = measure_peak(workers_);
+    live_ = std::make_unique<Live>(run_.file("log.txt"), peak);
+    metrics_ = std::make_unique<LineLog>(run_.file("metrics.jsonl"));
+    watch_ = std::make_unique<Watch>(config_, run_, *valid_, *metrics_, *live_);
+    Batch batch;
+    fill(batch, state_.done);
+    trainer_->loss_and_gradients(batch, state_.done);  // touches all memory that a step needs
+    introduce(*live_, config_, corpus_, run_, *trainer_, peak);
+    if (state_.done > 0) live_->print("resumed after step " + std::to_string(state_.done));
+
+    bool stop = state_.done >= config_.steps;
+    while (!stop) {
+      fill(batch, state_.done);
+      const bool watches = watch_->due(state_.done + 1);
+      if (watches) trainer_->keep_values();
+      const StepResult result = trainer_->step(batch, state_.done);
+      for (const std::string& warning : trainer_->regulariser().warnings) live_->print("warning: " + warning);
+      trainer_->regulariser().warnings.clear();
+      ++state_.done;
+      tokens_ += static_cast<double>(batch.scored);
+      const double floor = batch.floor_nats / static_cast<double>(batch.scored);
+      live_->update(
+          {state_.done, config_.steps, result.loss, floor, result.learning_rate, tokens_, trainer_->flops()});
+      if (state_.done % config_.log_every == 0) {
+        Record record{state_.done, {{"split", "train"}}, -1, -1, {{"loss", result.loss}}};
+        if (std::isfinite(floor)) record.values.emplace_back("floor", floor);
+        record.values.emplace_back("learning_rate", result.learning_rate);
+        record.values.emplace_back("gradient_norm", result.gradient_norm);
+        if (regularised()) record.values.emplace_back("regulariser", result.regulariser);
+        metrics_->line(record.line());
+      }
+      if (watches) watch_->read(*trainer_, state_.done);
+      const bool last = state_.done == config_.steps;
+      if (last || (config_.eval_every > 0 && state_.done % config_.eval_every == 0))
+        stop = !validate() || last;
+      if (interrupted_) stop = true;
+      if (stop || state_.done % config_.checkpoint_every == 0)
+        save_checkpoint(run_.last(), *trainer_, state_);
+    }
+    if (interrupted_) {
+      live_->print("stopped after step " + std::to_string(state_.done) + "; to go on: train --resume " +
+                   run_.path);
+      return std::nullopt;
+    }
+    finish();
+    return run_.path;
+  }
+
+ private:
+  void fill(Batch& batch, Index done) {
+    train_->fill(batch, config_.overfit_one_batch ? 0 : static_cast<std::uint64_t>(done), config_.batch);
+  }
+
+  bool regularised() const { return config_.model.regulariser.name != "none"; }
+  Index evaluation_rows() const { return std::max<Index>(1, 4096 / config_.model.context); }
+
+  // Returns whether training should go on.
+  bool validate() {
+    const Evaluation e = trainer_->evaluate(*valid_, evaluation_rows());
+    Record record{state_.done, {{"split", "valid"}}, -1, -1, {{"loss", e.loss()}}};
+    if (std::isfinite(e.floor())) record.values.emplace_back("floor", e.floor());
+    record.values.emplace_back("perplexity", std::exp(e.loss()));
+    metrics_->line(record.line());
+    watch_->validated(state_.done, e);
+    const bool best = state_.validated++ == 0 || e.loss() < state_.best;
+    state_.since_best = best ? 0 : state_.since_best + 1;
+    if (best) {
+      state_.best = e.loss();
+      save_checkpoint(run_.best(), *trainer_, state_);
+    }
+    live_->print("valid  after step " + std::to_string(state_.done) + "  " + describe(e) +
+                 (best ? "  (best)" : ""));
+    if (config_.patience == 0 || state_.since_best < config_.patience) return true;
+    live_->print("stopped: no new best in " + std::to_string(config_.patience) + " validations");
+    return false;
+  }
+
+  void finish() {
+    if (config_.sample_tokens > 0) {
+      load_weights(run_.best(), trainer_->parameters());
+      const bool documents = !corpus_.train.starts.empty();
+      std::string text = write_text(trainer_->model(), trainer_->tape(), corpus_.tokenizer, documents, "",
+                                    config_.sample_tokens, {0.8, 0, 1}, 1);
+      if (documents) text.resize(text.rfind('\n') + 1);  // whole stories; npos + 1 is 0
+      write_atomically(run_.file("sample.txt"), text);
+      live_->print("\nit writes (temperature 0.8):\n\n" + text);
+      if (config_.data == "builtin") live_->print("\n" + grammar_report(text));
+    }
+    if (regularised()) {
+      char share[64];
+      std::snprintf(share, sizeof share, "\nthe regulariser took %.2f %% of the training time",
+                    100 * trainer_->regulariser_share());
+      live_->print(share);
+    }
+    write_report(run_.path);
+    live_->print("\nreport   " + run_.file("report.html"));
+    live_->print("more     build/bin/sample --run " + run_.path + "     build/bin/eval --run " + run_.path);
+  }
+
+  Config config_;
+  const std::atomic<bool>& interrupted_;
+  Corpus corpus_;
+  Workers workers_;
+  RunFolder run_;
+  std::unique_ptr<TrainWindows> train_;
+  std::unique_ptr<ValidationWindows> valid_;
+  std::unique_ptr<Trainer> trainer_;
+  std::unique_ptr<Live> live_;
+  std::unique_ptr<LineLog> metrics_;
+  std::unique_ptr<Watch> watch_;
+  RunState state_;
+  double tokens_ = 0;
+};
+
+}  // namespace
+
+std::optional<std::string> run_training(const Config& config, const std::string& resume,
+                                        const std::atomic<bool>& interrupted) {
+  return Session(config, resume, interrupted).go();
+}
+
+}  // namespace ef

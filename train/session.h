@@ -1,0 +1,16 @@
+// One run of training, from its configuration to its report.
+#pragma once
+#include <atomic>
+#include <optional>
+#include <string>
+
+#include "train/config.h"
+
+namespace ef {
+
+// Trains, in a folder of its own or (resume not empty) in the one given, and returns the folder; nothing if
+// it was interrupted: then it has left a checkpoint. Errors are thrown; the last good checkpoint stays.
+std::optional<std::string> run_training(const Config& config, const std::string& resume,
+                                        const std::atomic<bool>& interrupted);
+
+}  // namespace ef
