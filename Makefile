@@ -2,6 +2,8 @@
 
 CXX      ?= g++
 ARGS     ?=
+# What make run compares with: the same model, regularised.
+LOCATER  ?= --regulariser locater --strength 1e-4 --hold 1e-3 --mean target --target 16
 JOBS     ?= $(shell nproc 2>/dev/null || echo 2)
 
 COMMA    := ,
@@ -34,7 +36,7 @@ float     = $(patsubst %.cpp,$(BUILD)/float/%.o,$(1))
 double    = $(patsubst %.cpp,$(BUILD)/double/%.o,$(1))
 
 .DEFAULT_GOAL := all
-.PHONY: all programs tests run test run-tests check help setup format clean FORCE
+.PHONY: all programs tests run test run-tests bench check help setup format clean FORCE
 
 all: setup
 	@$(MAKE) --no-print-directory -j$(JOBS) programs
@@ -49,6 +51,8 @@ $(BUILD)/test-float: $(call float,$(TESTS) $(LIBRARY))
 	$(CXX) $(OPTIMISE) $^ -o $@ $(CATCH_LIBS) $(LIBS)
 $(BUILD)/test-double: $(call double,$(GRADIENT_TESTS) $(DOUBLE_LIBRARY))
 	$(CXX) $(OPTIMISE) $^ -o $@ $(CATCH_LIBS) $(LIBS)
+$(BUILD)/bench-%: $(call float,tests/bench/%.cpp $(LIBRARY))
+	$(CXX) $(OPTIMISE) $^ -o $@ $(LIBS)
 # Catch2 version 3 is a library; version 2 is a header, compiled in tests/main.cpp.
 CATCH_LIBS = $(shell pkg-config --libs catch2-with-main 2>/dev/null)
 
@@ -74,10 +78,10 @@ $(BUILD)/version: FORCE
 setup:
 	@.ci/setup
 
-run: setup ## train a tiny transformer on the built-in language and show what it writes (ARGS='--steps 500' ...)
+run: setup ## train a tiny transformer on the built-in language, without and with LocAteR (ARGS='--steps 500' ...)
 	@test -x $(BUILD)/train || echo 'Building (about half a minute) ...'
 	@$(MAKE) --no-print-directory -j$(JOBS) -s programs
-	@$(BUILD)/train $(ARGS)
+	@$(BUILD)/train --against '$(LOCATER)' $(ARGS)
 
 test: setup ## build and run all tests
 	@test -x $(BUILD)/test-float || echo 'Building (about two minutes) ...'
@@ -87,6 +91,10 @@ test: setup ## build and run all tests
 run-tests:
 	@$(BUILD)/test-double
 	@$(BUILD)/test-float
+
+bench: setup ## what each probe costs
+	@$(MAKE) --no-print-directory -j$(JOBS) -s $(BUILD)/bench-probes
+	@$(BUILD)/bench-probes
 
 check: setup ## as test: g++ and clang++, warnings as errors; address and undefined-behaviour sanitisers
 	@.ci/check

@@ -13,12 +13,13 @@ void story(Config& c) {
   c.model.heads = 4;
   c.model.channels = 128;
   c.model.ffn = 512;
-  c.steps = 3000;
+  c.steps = 2000;
   c.batch = 6;
   c.schedule.peak = 2.5e-3;
   c.schedule.floor = 0;
   c.schedule.warmup = 100;
   c.adam.beta2 = 0.99;
+  c.probe = "attn.entropy,qk.spectrum,resid.rank,resid.cosine";
   c.sample_tokens = 1000;
 }
 

@@ -166,7 +166,8 @@ class Session {
                                     config_.sample_tokens, {0.8, 0, 1}, 1);
       if (documents) text.resize(text.rfind('\n') + 1);  // whole stories; npos + 1 is 0
       write_atomically(run_.file("sample.txt"), text);
-      live_->print("\nit writes (temperature 0.8):\n\n" + text);
+      live_->print("\nit writes (temperature 0.8):\n");
+      live_->print(text);
       if (config_.data == "builtin") live_->print("\n" + grammar_report(text));
     }
     if (regularised()) {

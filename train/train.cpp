@@ -97,24 +97,28 @@ Start read_options(int argc, char** argv) {
   return start;
 }
 
-// The run, and the one that it is compared with, which starts from the same seed.
-void train(const Start& start) {
-  const std::optional<std::string> first = run_training(start.config, start.resume, interrupted);
-  if (!first || start.against.empty()) return;
-  Config other = start.config;
-  std::vector<std::string> words = {"--against"};
-  std::istringstream stream(start.against);
+// The configuration with further options, given as a line of text.
+Config changed(Config config, const std::string& line) {
+  std::vector<std::string> words = {"train --against"};
+  std::istringstream stream(line);
   for (std::string word; stream >> word;) words.push_back(word);
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
-  const FieldList all = fields(other);
-  for (const auto& [name, text] :
-       parse_command_line("--against", "", all, static_cast<int>(argv.size()), argv.data())) {
-    all.set(name, text);
-  }
-  if (other.name.empty()) other.name = std::filesystem::path(*first).filename().string() + "-against";
-  other.runs = start.config.runs;
-  check(other);
+  const FieldList all = fields(config);
+  const auto given = parse_command_line(words[0], "", all, static_cast<int>(argv.size()), argv.data());
+  for (const auto& [name, text] : given) all.set(name, text);
+  check(config);
+  return config;
+}
+
+// The run, and the one that it is compared with, which starts from the same seed.
+void train(const Start& start) {
+  Config other = changed(start.config, start.against);  // before the first run: mistakes are told at once
+  const std::optional<std::string> first = run_training(start.config, start.resume, interrupted);
+  if (!first || start.against.empty()) return;
+  const std::filesystem::path folder(*first);
+  other.name = folder.filename().string() + "-against";
+  other.runs = folder.parent_path().string();
   std::printf("\n==== the same with %s\n\n", start.against.c_str());
   const std::optional<std::string> second = run_training(other, "", interrupted);
   if (second) std::printf("\n%s\n", comparison({*first, *second}).c_str());

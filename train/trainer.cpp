@@ -16,6 +16,12 @@ Trainer::Trainer(const Config& config, Workers& workers) : config_(config), work
   Registry<Regulariser>::make(config.model.regulariser.name, declaring / "regulariser", config.model);
   parameters_.allocate();
   parameters_.initialise(config.seed);
+  for (const Parameter& p : parameters_.list()) {
+    constexpr Index most = 1 << 16;
+    for (Index at = 0; p.trained && at < p.shape.size(); at += most) {
+      pieces_.push_back({p.offset + at, std::min(most, p.shape.size() - at), 0});
+    }
+  }
   optimiser_ = make_optimiser(config.optimiser, parameters_, config.adam, decay_group(config.decay));
   for (Index worker = 0; worker < workers.count(); ++worker) {
     auto replica = std::make_unique<Replica>();
@@ -57,15 +63,18 @@ void Trainer::forward_backward(Replica& replica, const Batch& batch, Share rows,
   }
 }
 
-// Adds one slice of all workers' gradients to the first worker's, and takes its sum of squares.
-void Trainer::reduce_slice(Index worker) {
-  const Share slice = share_of(parameters_.flat_size(), worker, workers_.count(), 16);
-  Real* total = replicas_[0]->gradients.data();
-  for (std::size_t other = 1; other < replicas_.size(); ++other) {
-    const Real* g = replicas_[other]->gradients.data();
-    for (Index i = slice.first; i < slice.last; ++i) total[i] += g[i];
+// Adds this worker's pieces of all workers' gradients to the first worker's, and takes their sums of squares.
+void Trainer::reduce_pieces(Index worker) {
+  const Share share = share_of(static_cast<Index>(pieces_.size()), worker, workers_.count());
+  for (Index p = share.first; p < share.last; ++p) {
+    Piece& piece = pieces_[static_cast<std::size_t>(p)];
+    Real* total = replicas_[0]->gradients.data() + piece.offset;
+    for (std::size_t other = 1; other < replicas_.size(); ++other) {
+      const Real* g = replicas_[other]->gradients.data() + piece.offset;
+      for (Index i = 0; i < piece.size; ++i) total[i] += g[i];
+    }
+    piece.squares = sum_of_squares(total, piece.size);
   }
-  replicas_[static_cast<std::size_t>(worker)]->squares = sum_of_squares(total + slice.first, slice.size());
 }
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -95,7 +104,7 @@ double Trainer::loss_and_gradients(const Batch& batch, Index done) {
     if (worker == 0) regularise(done);
     replica.flops += blas::flops_of_this_thread() - flops;
   });
-  workers_.run([&](Index worker) { reduce_slice(worker); });
+  workers_.run([&](Index worker) { reduce_pieces(worker); });
   double loss = 0;
   for (const auto& replica : replicas_) loss += replica->loss;
   return loss;
@@ -110,7 +119,7 @@ StepResult Trainer::step(const Batch& batch, Index done) {
   result.regulariser = regulariser_loss_;
   result.learning_rate = learning_rate(config_.schedule, done);
   double squares = 0;
-  for (const auto& replica : replicas_) squares += replica->squares;
+  for (const Piece& piece : pieces_) squares += piece.squares;
   result.gradient_norm = std::sqrt(squares);
   if (!std::isfinite(result.loss + result.regulariser + result.gradient_norm))
     explain(batch, done, result.loss);

@@ -4,7 +4,7 @@
 //   0. state moves (power iterations, held means), on one thread;
 //   1. each worker runs forward and backward over its share of the batch's sequences, in micro-batches,
 //      adding to its own gradients; the first one adds those of the regulariser;
-//   2. each adds up one slice of all workers' gradients, in the order of the workers;
+//   2. each adds up its pieces of all workers' gradients, in the order of the workers;
 //   3. each updates one slice of the weights.
 // Sums are always taken in the same order, so a run is repeated to the bit by the same number of workers.
 #pragma once
@@ -82,15 +82,23 @@ class Trainer {
     Tape tape;
     Buffer gradients;
     std::unique_ptr<Transformer> model;
-    double loss = 0, squares = 0, flops = 0;
+    double loss = 0, flops = 0;
   };
   void forward_backward(Replica& replica, const Batch& batch, Share rows, Index done, bool check_finite);
   void regularise(Index done);
-  void reduce_slice(Index worker);
+  void reduce_pieces(Index worker);
   [[noreturn]] void explain(const Batch& batch, Index done, double loss);
+
+  // A stretch of one trained parameter. The gradient's norm is summed piece by piece, and so does not depend
+  // on the number of workers, or on state that stands beside the parameters.
+  struct Piece {
+    Index offset, size;
+    double squares;
+  };
 
   Config config_;
   Workers& workers_;
+  std::vector<Piece> pieces_;
   Parameters parameters_;
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::unique_ptr<Optimiser> optimiser_;
