@@ -88,7 +88,7 @@ Tensor cross_entropy(const Tensor& logits, std::span<const std::int32_t> targets
 Tensor eigenvalues(const Tensor& m);
 // How many contributions to gradients the backward of eigenvalues() has left out, on all threads since the
 // program started, because their eigenvalue was near-defective: its right and left unit vectors have
-// |u^H v| < 4 sqrt(N epsilon), so that nothing is known of its derivative. It only grows: to count from now
+// |u^H v| < 4 sqrt(epsilon), so that nothing is known of its derivative. It only grows: to count from now
 // on, subtract what it is now.
 Index near_defective_count();
 // Of (a + a^T) / 2: [N, N] -> [N], ascending

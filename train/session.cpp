@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "engine/blas.h"
+#include "engine/ops.h"
 #include "train/files.h"
 #include "train/live.h"
 #include "train/report.h"
@@ -168,13 +169,17 @@ class Session {
       write_atomically(run_.file("sample.txt"), text);
       live_->print("\nit writes (temperature 0.8):\n");
       live_->print(text);
-      if (config_.data == "builtin") live_->print("\n" + grammar_report(text));
+      if (config_.data == "builtin") live_->print(grammar_report(text));
     }
     if (regularised()) {
       char share[64];
       std::snprintf(share, sizeof share, "\nthe regulariser took %.2f %% of the training time",
                     100 * trainer_->regulariser_share());
       live_->print(share);
+    }
+    if (const Index skipped = near_defective_count(); skipped > 0) {
+      live_->print("note: " + with_commas(skipped) +
+                   " times an eigenvalue was so close to another that its gradient was left out");
     }
     write_report(run_.path);
     live_->print("\nreport   " + run_.file("report.html"));

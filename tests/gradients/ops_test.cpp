@@ -650,6 +650,7 @@ enum class Fault {
   backward_varies,    // by far less than the tolerance of differences
   gradient_past_end,  // one element after dx
   backward_changes_input,
+  ignores_dy,  // right where the gradient that comes in is 1
 };
 
 struct FaultySquare {
@@ -674,7 +675,8 @@ struct FaultySquare {
         Real factor = 2;
         if (f == Fault::wrong_factor || (f == Fault::wrong_at_one && i == n - 1)) factor = 1;
         if (f == Fault::backward_varies) factor += Real(1e-12) * ++*counter;
-        const Real dx = factor * x.data[i] * y.grad[i];
+        const Real dy = f == Fault::ignores_dy ? Real(1) : y.grad[i];
+        const Real dx = factor * x.data[i] * dy;
         x.grad[i] = f == Fault::assigns ? dx : x.grad[i] + dx;
       }
       if (f == Fault::gradient_past_end) x.grad[n] += 1;
@@ -706,6 +708,7 @@ TEST_CASE("gradcheck reports every fault of an op", "[gradcheck]") {
     CHECK(contains(message(Fault::gradient_past_end, shape), "the backward wrote outside of its memory"));
     CHECK(contains(message(Fault::backward_changes_input, shape), "the backward changed input 0"));
   }
+  CHECK(contains(message(Fault::ignores_dy, {1}), "gradient of "));
   CHECK(message(Fault::wrong_at_one, {2}) ==
         "gradient of output 1 by element 1 of input 0: backward gives 0.486397, central differences give "
         "0.972793");

@@ -743,9 +743,9 @@ ProductReading read(ProductOp op, const Shape& shape, const Values& q, const Val
 }
 
 TEST_CASE("readings of a product are those of the product formed", "[spectral]") {
-  for (const auto& size :
+  for (const auto& pair :
        std::vector<std::array<Index, 2>>{{1, 1}, {1, 5}, {3, 7}, {4, 4}, {5, 2}, {16, 33}, {0, 3}, {3, 0}}) {
-    const Index d = size[0], c = size[1];  // clang captures no structured binding
+    const Index d = pair[0], c = pair[1];  // clang captures no structured binding
     for (double unit : {1.0, 1e6, 1e-6, 0.0}) {
       INFO("q, k [" << d << ", " << c << "] times " << unit);
       const Values q = scaled(normal(d, c, 1), unit), k = scaled(normal(d, c, 2), unit);
@@ -846,8 +846,8 @@ TEST_CASE("eigenvalues of the core carry gradients to both factors", "[spectral]
 // ---- Spectral norm --------------------------------------------------------------------------------------
 
 TEST_CASE("power iteration finds the largest singular value, and spectral_norm its gradient", "[spectral]") {
-  for (const auto& size : std::vector<std::array<Index, 2>>{{1, 1}, {1, 4}, {4, 1}, {5, 5}, {7, 4}, {4, 7}}) {
-    const Index m = size[0], n = size[1];
+  for (const auto& pair : std::vector<std::array<Index, 2>>{{1, 1}, {1, 4}, {4, 1}, {5, 5}, {7, 4}, {4, 7}}) {
+    const Index m = pair[0], n = pair[1];
     for (double unit : {1.0, 1e6, 1e-6, 1e200, 1e-200}) {
       INFO("[" << m << ", " << n << "] times " << unit);
       const Index r = std::min(m, n);
@@ -959,8 +959,8 @@ TEST_CASE("LAPACK's vectors solve what they are said to solve", "[lapack]") {
     CHECK(distance(s.values, lapack::symmetric_eigenvalues(symmetric, n)) < 1e-13);
     CHECK(a == before);
   }
-  for (const auto& size : std::vector<std::array<Index, 2>>{{1, 1}, {2, 5}, {5, 2}, {4, 4}}) {
-    const Index m = size[0], n = size[1];
+  for (const auto& pair : std::vector<std::array<Index, 2>>{{1, 1}, {2, 5}, {5, 2}, {4, 4}}) {
+    const Index m = pair[0], n = pair[1];
     const Values a = normal(m, n, 3), before = a;
     const Index r = std::min(m, n);
     const lapack::Svd s = lapack::svd(a, m, n);
