@@ -78,6 +78,10 @@ inline constexpr std::int32_t ignored = -1;  // a target that is not scored
 // rows; they must outlive the backward. Error for a target that is neither a class nor `ignored`.
 Tensor cross_entropy(const Tensor& logits, std::span<const std::int32_t> targets,
                      const CrossEntropy& options = {});
+// cross_entropy(linear(x, w, {}), targets, options), in blocks: x [..., C], w [V, C] -> [1]. The logits are
+// never all in memory; takes memory for one gradient of w.
+Tensor linear_cross_entropy(const Tensor& x, const Tensor& w, std::span<const std::int32_t> targets,
+                            const CrossEntropy& options = {});
 
 // ops/spectral.cpp: eigenvalues, singular values and other readings of a matrix. Those that come from LAPACK
 // throw NumericalError for a matrix with NaN or infinity, and allocate; vectors are computed only where a

@@ -139,12 +139,24 @@ struct Transformer {
   // The query-key products of all heads of all layers.
   std::vector<QKProduct> qk() const;
 
-  // ids: B * T token ids, T <= context -> logits [B, T, V]. The ids must outlive the backward.
-  Tensor forward(std::span<const std::int32_t> ids, Index sequences) const {
+  // ids: B * T token ids, T <= context. They must outlive the backward.
+  // The stream after the last block, normalised: [B, T, C].
+  Tensor hidden(std::span<const std::int32_t> ids, Index sequences) const {
     Tensor x = embedding(tokens, ids, {sequences, static_cast<Index>(ids.size()) / sequences});
     x = dropout(positions->forward(x), config.dropout);
     for (const auto& block : blocks) x = block->forward(x);
-    return linear(final_norm->forward(x), unembed, {});
+    return final_norm->forward(x);
+  }
+
+  // The guess about each next token, as logits [B, T, V].
+  Tensor forward(std::span<const std::int32_t> ids, Index sequences) const {
+    return linear(hidden(ids, sequences), unembed, {});
+  }
+
+  // How wrong the guess is, [1]: cross_entropy(forward(ids), targets), without keeping all logits.
+  Tensor loss(std::span<const std::int32_t> ids, Index sequences, std::span<const std::int32_t> targets,
+              const CrossEntropy& options = {}) const {
+    return linear_cross_entropy(hidden(ids, sequences), unembed, targets, options);
   }
 };
 

@@ -10,6 +10,7 @@
 
 #include "tests/helpers.h"
 #include "train/files.h"
+#include "train/npy.h"
 #include "train/svg.h"
 
 namespace ef {
@@ -133,6 +134,195 @@ TEST_CASE("report: what is not finite, torn or unknown is left out") {
   CHECK(contains(html, "2.2500"));
   CHECK(contains(html, "lines of metrics.jsonl could not be read"));
   CHECK(contains(html, "[&quot;&lt;&quot;]"));
+}
+
+std::size_t count(const std::string& text, const std::string& part) {
+  std::size_t found = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
+// From the heading "Attention" to the end of its section; "" if there is none.
+std::string attention_of(const std::string& html) {
+  const std::size_t begin = html.find("<h2>Attention</h2>");
+  return begin == std::string::npos ? "" : html.substr(begin, html.find("</section>", begin) - begin);
+}
+
+// Eigenvalues of so many layers, heads and columns, in the order 0, 1, 2, ... of hundredths.
+void put_eigenvalues(const Folder& run, const std::string& step, const std::vector<Index>& shape) {
+  Index size = 1;
+  for (const Index dim : shape) size *= dim;
+  std::vector<float> values;
+  for (Index i = 0; i < size; ++i) values.push_back(0.01f * float(i));
+  fs::create_directories(run.path + "/probes");
+  write_npy(run.path + "/probes/qk.spectrum.eigenvalues." + step + ".npy", shape, values);
+}
+
+TEST_CASE("report: attention is drawn by layer, a mean over heads, where probes were read") {
+  const Folder run;
+  run.put("config.json", "{}");
+  const std::string losses = R"({"step":50,"split":"valid","loss":1.5,"floor":0.5})"
+                             "\n"
+                             R"({"step":100,"split":"valid","loss":1.25,"floor":0.5})"
+                             "\n";
+  run.put("metrics.jsonl", losses);
+  put_eigenvalues(run, "00000100", {1, 1, 2, 2});
+  std::string html = run.report();
+  check_page(html);
+  CHECK(attention_of(html) == "");  // eigenvalues alone are no reading
+  CHECK_FALSE(contains(html, "alarm rang"));
+  fs::remove_all(run.path + "/probes");
+
+  std::string lines;
+  for (const int step : {50, 100}) {
+    const std::string start = "{\"step\":" + std::to_string(step) + ",\"split\":\"valid\",\"probe\":";
+    for (const int layer : {0, 1}) {
+      for (const int head : {0, 1}) {
+        const std::string where = ",\"layer\":" + std::to_string(layer) + ",\"head\":" + std::to_string(head);
+        const std::string value = std::to_string(0.25 * (layer + 1) + 0.25 * head);
+        lines += start + "\"attn.entropy\"" + where + ",\"nats\":2,\"normalised\":" + value + "}\n";
+        lines += start + "\"attn.entropy\"" + where + ",\"zhai_bound\":0}\n";
+        lines += start + "\"qk.spectrum\"" + where + ",\"trace\":" + (head == 0 ? "-3" : "null") + "}\n";
+      }
+    }
+  }
+  run.put("metrics.jsonl", losses + lines);
+  html = run.report();
+  check_page(html);
+  // The lines of probes are no validations.
+  CHECK(count(html, "<title>validation: ") == 2);
+  CHECK_FALSE(contains(html, "could not be read"));
+  std::string section = attention_of(html);
+  for (const char* expected : {"Attention entropy", "Trace of W", "</svg>layer 0</span>",
+                               "</svg>layer 1</span>", "layer 0: 0.375 at step 50",
+                               "layer 1: 0.625 at step 100", "layer 0: -3 at step 50", "No alarm rang."})
+    CHECK(contains(section, expected));
+  CHECK(count(section, " at step ") == 8);  // two charts of two layers and two steps
+  for (const char* absent : {"Scale of W", "Rank residual", "Eigenvalues", "<table", "nothing to draw"})
+    CHECK_FALSE(contains(section, absent));
+
+  // Where no head has a number there is a gap; a probe that is not drawn counts as read.
+  run.put("metrics.jsonl", R"({"step":1,"probe":"resid.rank","layer":0,"frobenius":null})"
+                           "\n"
+                           R"({"step":2,"probe":"resid.rank","layer":11,"frobenius":0.5})"
+                           "\n"
+                           R"({"step":2,"probe":"resid.rank","layer":-1e300,"frobenius":0.5})"
+                           "\n"
+                           R"({"step":2,"probe":"resid.rank","layer":"0","frobenius":0.5})"
+                           "\n"
+                           R"({"step":2,"probe":"qk.spectrum","layer":0,"frobenius_square":"1"})"
+                           "\n");
+  html = run.report();
+  check_page(html);
+  section = attention_of(html);
+  CHECK(contains(section, "layer 11: 0.5 at step 2"));
+  CHECK_FALSE(contains(section, "layer 0"));
+  CHECK_FALSE(contains(section, "Scale of W"));
+  run.put("metrics.jsonl", "{\"step\":1,\"probe\":\"grad.norm\",\"tensor\":\"wte\",\"norm\":2}\n");
+  html = run.report();
+  check_page(html);
+  CHECK(contains(attention_of(html), "No alarm rang."));
+  CHECK_FALSE(contains(attention_of(html), "<figure"));
+}
+
+TEST_CASE("report: the eigenvalues of the last reading, a panel a head") {
+  const Folder run;
+  run.put("config.json", "{}");
+  run.put("metrics.jsonl", R"({"step":2000,"probe":"qk.spectrum","layer":0,"head":0,"trace":1})");
+  put_eigenvalues(run, "00000900", {1, 1, 7, 2});
+  put_eigenvalues(run, "00002000", {2, 3, 5, 2});
+  run.put("probes/qk.spectrum.eigenvalues.x.npy", "");
+  run.put("probes/qk.spectrum.eigenvalues..npy", "");
+  run.put("probes/qk.spectrum.eigenvalues.npy", "");
+  std::string html = run.report();
+  check_page(html);
+  std::string section = attention_of(html);
+  const std::string spot = "h0M";  // between two points
+  CHECK(count(section, "<title>mean ") == 6);
+  CHECK(count(section, spot) == 6 * 4);
+  for (const char* expected :
+       {">layer 0, head 0<", ">layer 1, head 2<", "At step 2,000", "mean 0.04 + 0.05 i"})
+    CHECK(contains(section, expected));
+  CHECK_FALSE(contains(section, "left out"));
+  CHECK_FALSE(contains(section, "unit circle"));  // all are within 0.6
+
+  put_eigenvalues(run, "00002001", {6, 3, 20, 2});
+  section = attention_of(run.report());
+  CHECK(count(section, "<title>mean ") == 16);
+  CHECK(contains(section, "2 more heads are left out."));
+  CHECK(contains(section, "unit circle"));
+
+  // Numbers that are not finite are left out, and heads that have no others.
+  const float nan = std::nanf(""), infinity = std::numeric_limits<float>::infinity();
+  const std::string last = run.path + "/probes/qk.spectrum.eigenvalues.00003000.npy";
+  write_npy(last, {1, 2, 3, 2}, std::vector<float>{nan, nan, nan, 1, infinity, 0, 1, -2, nan, nan, 3, 2});
+  html = run.report();
+  check_page(html);
+  section = attention_of(html);
+  CHECK(count(section, "<title>mean ") == 1);
+  CHECK(contains(section, ">layer 0, head 1<"));
+  CHECK(contains(section, "mean 2 + 0 i"));
+  // All in one place.
+  for (const float value : {0.0f, 1e-30f, 1e25f}) {
+    write_npy(last, {1, 1, 1, 2}, std::vector<float>{value, 0});
+    html = run.report();
+    check_page(html);
+    CHECK(count(html, "<title>mean ") == 1);
+    CHECK(html.size() < 20'000);
+  }
+
+  // A file that is damaged, or holds something else, is passed over.
+  const std::string whole = read_file(last);
+  for (const std::string& bytes :
+       {whole.substr(0, whole.size() - 1), whole.substr(0, 20), std::string(), "x" + whole}) {
+    run.put("probes/qk.spectrum.eigenvalues.00003000.npy", bytes);
+    html = run.report();
+    check_page(html);
+    CHECK(contains(attention_of(html), "Trace of W"));
+    CHECK_FALSE(contains(html, "Eigenvalues"));
+  }
+  for (const std::vector<Index>& shape : std::vector<std::vector<Index>>{
+           {4, 2}, {1, 1, 2, 3}, {0, 0, 4, 2}, {1, 1, 0, 2}, {}, {1, 1, 1, 1, 2}}) {
+    put_eigenvalues(run, "00003000", shape);
+    CHECK_FALSE(contains(run.report(), "Eigenvalues"));
+  }
+  fs::remove(last);
+  fs::create_directory(last);
+  CHECK_FALSE(contains(run.report(), "Eigenvalues"));
+}
+
+TEST_CASE("report: alarms are told in a table") {
+  const Folder run;
+  run.put("config.json", "{}");
+  const std::string plateau =
+      R"({"step":1500,"alarm":"loss plateau","state":"on","value":0.004,"threshold":0.005})"
+      "\n";
+  const std::string probe = "{\"step\":50,\"probe\":\"resid.rank\",\"layer\":0,\"frobenius\":0.5}\n";
+  run.put("metrics.jsonl", plateau);
+  std::string html = run.report();
+  check_page(html);
+  CHECK(attention_of(html) == "");  // no probes were read: the alarm stands alone
+  CHECK(
+      contains(html, "<td>1,500</td><td>loss plateau</td><td>–</td><td>on</td><td>0.004</td><td>0.005</td>"));
+
+  run.put("metrics.jsonl",
+          probe + plateau +
+              R"({"step":1600,"alarm":"a < b","state":"off","layer":3,"value":null,"threshold":0.1})"
+              "\n");
+  html = run.report();
+  check_page(html);
+  const std::string section = attention_of(html);
+  CHECK(contains(section, "<td>1,500</td><td>loss plateau</td>"));
+  CHECK(contains(section, "<td>1,600</td><td>a &lt; b</td><td>3</td><td>off</td><td>–</td><td>0.1</td>"));
+  CHECK_FALSE(contains(section, "No alarm rang"));
+
+  std::string many = probe;
+  for (int i = 0; i < 23; ++i) many += plateau;
+  run.put("metrics.jsonl", many);
+  html = run.report();
+  check_page(html);
+  CHECK(count(html, "<td>loss plateau</td>") == 20);
+  CHECK(contains(html, "The last 20; the 3 before them are in metrics.jsonl."));
 }
 
 TEST_CASE("report: a folder that is no run") {

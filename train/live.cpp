@@ -1,5 +1,6 @@
 #include "train/live.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -18,6 +19,11 @@ namespace {
   std::vsnprintf(text, sizeof text, pattern, arguments);
   va_end(arguments);
   return text;
+}
+
+int terminal_width() {
+  winsize size{};
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 double seconds_between(std::chrono::steady_clock::time_point a, std::chrono::steady_clock::time_point b) {
@@ -47,7 +53,8 @@ void Live::update(const Progress& progress) {
   if (seconds_between(shown_, now) < (terminal_ ? 0.1 : 10.0)) return;
   shown_ = now;
   if (terminal_) {
-    std::printf("\r%s\033[K", line().c_str());
+    std::printf("\r%.*s\033[K", terminal_width() - 1,
+                line().c_str());  // a line that wraps cannot be rewritten
     std::fflush(stdout);
     standing_ = true;
   } else {
@@ -61,26 +68,28 @@ void Live::update(const Progress& progress) {
   }
 }
 
+// What matters most comes first: a narrow terminal cuts the end off.
 std::string Live::line() const {
   const double seconds = seconds_between(rate_from_, Clock::now());
   const double since_start = seconds_between(start_, Clock::now());
   const auto n = static_cast<double>(averaged_);
   const double loss = loss_sum_ / n, floor = floor_sum_ / n;
-  std::string text = format("step %6td/%td  loss %.4f", last_.done, last_.steps, loss);
+  std::string text = format("step %6td/%td", last_.done, last_.steps);
+  if (last_.done > first_.done) {
+    const double per_step = since_start / static_cast<double>(last_.done - first_.done);
+    text += "  " + clock_time(per_step * static_cast<double>(last_.steps - last_.done)) + " left";
+  }
+  text += format("  loss %.4f", loss);
   if (std::isfinite(floor))
     text += format("  floor %.4f  excess %.4f", floor, loss - floor);
   else
     text += format("  ppl %.2f", std::exp(loss));
-  text += note_ + format("  lr %.1e", last_.learning_rate);
+  text += note_;
   if (last_.tokens > rate_.tokens && seconds > 0) {
     text += format("  %s tok/s", short_number((last_.tokens - rate_.tokens) / seconds).c_str());
     if (peak_ > 0) text += format("  %.0f%% of sgemm", 100 * (last_.flops - rate_.flops) / seconds / peak_);
   }
-  if (last_.done > first_.done) {
-    const double per_step = since_start / static_cast<double>(last_.done - first_.done);
-    text += "  ETA " + clock_time(per_step * static_cast<double>(last_.steps - last_.done));
-  }
-  return text;
+  return text + format("  lr %.1e", last_.learning_rate);
 }
 
 void Live::print(const std::string& text) {

@@ -12,4 +12,13 @@ namespace ef {
 // number. Error if the shape does not fit the numbers, or the file cannot be written.
 void write_npy(const std::string& path, const std::vector<Index>& shape, std::span<const float> values);
 
+struct NpyArray {
+  std::vector<Index> shape;
+  std::vector<float> values;
+};
+
+// Reads what write_npy() writes, and what NumPy saves of a float32 array with contiguous rows. Error if the
+// file is missing, damaged, or holds anything else.
+NpyArray read_npy(const std::string& path);
+
 }  // namespace ef

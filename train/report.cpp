@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "engine/error.h"
 #include "train/files.h"
+#include "train/npy.h"
 #include "train/svg.h"
 
 namespace ef {
@@ -20,10 +23,25 @@ using json = nlohmann::ordered_json;  // the config's table has the order of its
 
 constexpr double missing = std::numeric_limits<double>::quiet_NaN();
 
+// A quantity that probes read: for each layer, by step, the sum over heads and their number.
+struct Sum {
+  double total = 0, count = 0;
+};
+using ByLayer = std::map<int, std::map<double, Sum>>;
+
+struct Alarm {
+  double step = missing;
+  std::string name, state;
+  double layer = missing, value = missing, threshold = missing;
+};
+
 // What metrics.jsonl says, by step. A number that is absent or null is NaN.
 struct Metrics {
   std::vector<Point> train_loss, train_floor, learning_rate, gradient_norm;
   std::vector<Point> valid_loss, valid_floor, perplexity;
+  std::map<std::string, ByLayer> probes;  // by probe and key, as in "attn.entropy normalised"
+  bool probed = false;
+  std::vector<Alarm> alarms;
   double last_step = missing;
   int unreadable = 0;  // lines
 };
@@ -40,8 +58,40 @@ double number(const json& object, const char* key) {
   return found != object.end() && found->is_number() ? found->get<double>() : missing;
 }
 
+std::string word(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
 std::string read_if_there(const std::string& path) {
   return std::filesystem::exists(path) ? read_file(path) : "";
+}
+
+// The quantities that the page draws, a line a layer.
+struct Drawn {
+  const char *probe, *key, *title, *y_label;
+};
+constexpr Drawn drawn[] = {
+    {"attn.entropy", "normalised", "Attention entropy", "normalised: 1 is uniform, 0 one-hot"},
+    {"qk.spectrum", "trace", "Trace of W", "W = W_Q W_Kᵀ of a head"},
+    {"qk.spectrum", "frobenius_square", "Scale of W", "‖W‖_F²"},
+    {"resid.rank", "frobenius", "Rank residual", "0: all tokens are alike"},
+};
+
+std::string name_of(const Drawn& what) { return std::string(what.probe) + ' ' + what.key; }
+
+void add_probe(Metrics& m, double step, const std::string& probe, const json& object) {
+  m.probed = true;
+  const double layer = number(object, "layer");
+  if (!(layer >= 0 && layer < 10'000)) return;
+  for (const Drawn& what : drawn) {
+    if (probe != what.probe || !object.contains(what.key)) continue;
+    Sum& sum = m.probes[name_of(what)][static_cast<int>(layer)][step];
+    const double value = number(object, what.key);
+    if (!std::isfinite(value)) continue;  // where all heads are so, the line has a gap
+    sum.total += value;
+    ++sum.count;
+  }
 }
 
 Metrics parse_metrics(const std::string& text) {
@@ -59,9 +109,18 @@ Metrics parse_metrics(const std::string& text) {
       continue;
     }
     m.last_step = std::isnan(m.last_step) ? step : std::max(m.last_step, step);
-    const auto split = object.find("split");
-    const bool valid = split != object.end() && *split == "valid";
-    if (!valid && (split == object.end() || *split != "train")) continue;  // a split of later versions
+    if (const std::string alarm = word(object, "alarm"); !alarm.empty()) {
+      m.alarms.push_back({step, alarm, word(object, "state"), number(object, "layer"),
+                          number(object, "value"), number(object, "threshold")});
+      continue;
+    }
+    if (const std::string probe = word(object, "probe"); !probe.empty()) {
+      add_probe(m, step, probe, object);
+      continue;
+    }
+    const std::string split = word(object, "split");
+    const bool valid = split == "valid";
+    if (!valid && split != "train") continue;  // a split of later versions
     const auto add = [&](std::vector<Point>& points, const char* key) {
       points.push_back({step, number(object, key)});
     };
@@ -86,8 +145,7 @@ Run read_run(const std::string& folder) {
   run.metrics = parse_metrics(read_if_there(folder + "/metrics.jsonl"));
   run.sample = read_if_there(folder + "/sample.txt");
 
-  const auto name = run.config.find("name");
-  if (name != run.config.end() && name->is_string()) run.name = name->get<std::string>();
+  run.name = word(run.config, "name");
   // "runs/story/" has no last name; its parent has.
   const std::filesystem::path path = std::filesystem::path(folder).lexically_normal();
   if (run.name.empty()) run.name = (path.has_filename() ? path : path.parent_path()).filename().string();
@@ -208,6 +266,20 @@ std::vector<Point> excess(const Metrics& m) {
   return points;
 }
 
+// Side by side, in rows of three or of two.
+std::string small_multiples(std::vector<LineChart> charts) {
+  const bool threes = charts.size() == 3;
+  std::string html = threes ? "<div class=\"trio\">\n" : "<div class=\"pair\">\n";
+  for (LineChart& chart : charts) {
+    chart.from_zero = !chart.logarithmic;
+    chart.legend = false;
+    chart.width = threes ? 280 : 430;
+    chart.height = 210;
+    html += draw(chart);
+  }
+  return html + "</div>\n";
+}
+
 std::string charts(const Metrics& m) {
   LineChart loss{.title = "Loss", .y_label = "nats per token"};
   add_with_mean(loss, "training batch", 1, m.train_loss);
@@ -218,23 +290,149 @@ std::string charts(const Metrics& m) {
 
   LineChart above{.title = "Excess over the floor", .y_label = "nats per token"};
   add_if_any(above, {"excess", 2, Series::Look::dots, excess(m)});
+  above.logarithmic = spans_decades(above.series, 10);
   LineChart rate{.title = "Learning rate"};
   add_if_any(rate, {"learning rate", 3, Series::Look::line, m.learning_rate});
   LineChart norm{.title = "Gradient norm", .y_label = "before clipping"};
   add_with_mean(norm, "gradient norm", 4, m.gradient_norm);
+  norm.logarithmic = spans_decades(norm.series, 10);
 
-  std::vector<LineChart*> small = {&above, &rate, &norm};
+  std::vector<LineChart> small = {above, rate, norm};
   if (above.series.empty()) small.erase(small.begin());
-  std::string html = draw(loss) + (small.size() == 3 ? "<div class=\"trio\">\n" : "<div class=\"pair\">\n");
-  for (LineChart* chart : small) {
-    chart->logarithmic = chart != &rate && spans_decades(chart->series, 10);
-    chart->from_zero = !chart->logarithmic;
-    chart->legend = false;
-    chart->width = small.size() == 3 ? 280 : 430;
-    chart->height = 210;
-    html += draw(*chart);
+  return draw(loss) + small_multiples(small);
+}
+
+// ---- Attention
+// ---------------------------------------------------------------------------------------------
+
+// Eight colours; where there are more layers, they come again with dashes, then thin.
+Series line_of_layer(int layer) {
+  static constexpr Series::Look looks[] = {Series::Look::line, Series::Look::dashed, Series::Look::thin};
+  return {"layer " + std::to_string(layer), 1 + layer % 8, looks[layer / 8 % 3], {}};
+}
+
+// Means over heads.
+std::string probe_charts(const Metrics& m) {
+  std::vector<LineChart> all;
+  std::map<int, Series> layers;  // all that are drawn, for the one legend
+  for (const Drawn& what : drawn) {
+    LineChart chart{.title = what.title, .y_label = what.y_label};
+    const auto found = m.probes.find(name_of(what));
+    if (found == m.probes.end()) continue;
+    bool positive = true;
+    for (const auto& [layer, steps] : found->second) {
+      Series series = line_of_layer(layer);
+      for (const auto& [step, sum] : steps) {
+        series.points.push_back({step, sum.total / sum.count});  // NaN if there is none
+        positive = positive && !(series.points.back().y <= 0);
+      }
+      // A few points can be shown one by one.
+      if (series.look == Series::Look::line && steps.size() <= 40 && found->second.size() <= 8)
+        series.look = Series::Look::dots;
+      if (any_finite(series.points)) layers.emplace(layer, series);
+      add_if_any(chart, std::move(series));
+    }
+    if (chart.series.empty()) continue;
+    chart.logarithmic = positive && spans_decades(chart.series, 20);
+    if (chart.logarithmic) chart.y_label += ", logarithmic";
+    all.push_back(std::move(chart));
   }
-  return html + "</div>\n";
+  if (all.empty()) return "";
+  std::vector<Series> key;
+  for (const auto& [layer, series] : layers) key.push_back(series);
+  return legend(key) + small_multiples(std::move(all));
+}
+
+// The file of the last reading and its step, or "" if there is none.
+std::pair<std::string, long> last_eigenvalues(const std::string& run_folder) {
+  constexpr std::string_view before = "qk.spectrum.eigenvalues.", after = ".npy";
+  std::pair<std::string, long> last{"", -1};
+  std::error_code error;  // no folder: no files
+  for (std::filesystem::directory_iterator file(run_folder + "/probes", error), end; !error && file != end;
+       file.increment(error)) {
+    const std::string name = file->path().filename().string();
+    if (!name.starts_with(before) || !name.ends_with(after) || name.size() <= before.size() + after.size())
+      continue;
+    long step = -1;
+    const char *const digits = name.data() + before.size(), *const stop =
+                                                                name.data() + name.size() - after.size();
+    const auto [at, problem] = std::from_chars(digits, stop, step);
+    if (at == stop && problem == std::errc{} && step > last.second) last = {file->path().string(), step};
+  }
+  return last;
+}
+
+// The eigenvalues of each head at the last reading; "" if they are missing or damaged.
+std::string eigenvalue_figure(const std::string& run_folder) {
+  const auto [path, step] = last_eigenvalues(run_folder);
+  if (path.empty()) return "";
+  NpyArray array;
+  try {
+    array = read_npy(path);
+  } catch (const Error&) {
+    return "";
+  }
+  if (array.shape.size() != 4 || array.shape[3] != 2 || array.values.empty()) return "";
+
+  ScatterFigure figure{.title = "Eigenvalues of W", .points_label = "eigenvalue"};
+  std::size_t more = 0;
+  const auto heads = static_cast<std::size_t>(array.shape[1]),
+             size = static_cast<std::size_t>(array.shape[2]);
+  for (std::size_t begin = 0, i = 0; begin < array.values.size(); begin += 2 * size, ++i) {
+    std::vector<Point> points;
+    for (std::size_t at = begin; at < begin + 2 * size; at += 2) {
+      const Point p{static_cast<double>(array.values[at]), static_cast<double>(array.values[at + 1])};
+      if (std::isfinite(p.x) && std::isfinite(p.y)) points.push_back(p);
+    }
+    if (points.empty()) continue;  // a layer without such a head
+    if (figure.panels.size() == 16) {
+      ++more;
+      continue;
+    }
+    figure.panels.push_back(
+        {"layer " + std::to_string(i / heads) + ", head " + std::to_string(i % heads), std::move(points)});
+  }
+  figure.note = "At step " + grouped(static_cast<double>(step)) +
+                ", in the complex plane. All panels have the same scale.";
+  if (more > 0)
+    figure.note +=
+        ' ' + std::to_string(more) + (more == 1 ? " more head is left out." : " more heads are left out.");
+  return draw(figure);
+}
+
+std::string cell(const std::string& text) { return "<td>" + escape_html(text) + "</td>"; }
+
+std::string alarm_table(const std::vector<Alarm>& alarms) {
+  constexpr std::size_t most = 20;
+  const auto value = [](double x) { return std::isfinite(x) ? concise(x, 3) : std::string("–"); };
+  std::string html =
+      "<table class=\"alarms\">\n<thead><tr><th scope=\"col\">step</th><th scope=\"col\">alarm</th>"
+      "<th scope=\"col\">layer</th><th scope=\"col\">state</th><th scope=\"col\">value</th>"
+      "<th scope=\"col\">threshold</th></tr></thead>\n<tbody>\n";
+  const std::size_t hidden = alarms.size() > most ? alarms.size() - most : 0;
+  for (std::size_t i = hidden; i < alarms.size(); ++i) {
+    const Alarm& a = alarms[i];
+    html += a.state == "on" ? "<tr class=\"on\">" : "<tr>";
+    html += cell(grouped(a.step)) + cell(a.name) + cell(std::isfinite(a.layer) ? grouped(a.layer) : "–");
+    html += cell(a.state) + cell(value(a.value)) + cell(value(a.threshold)) + "</tr>\n";
+  }
+  html += "</tbody></table>\n";
+  if (hidden > 0)
+    html += "<p class=\"note\">The last " + std::to_string(most) + "; the " + std::to_string(hidden) +
+            " before them are in metrics.jsonl.</p>\n";
+  return "<figure class=\"chart\"><figcaption>Alarms</figcaption>\n" + html + "</figure>\n";
+}
+
+// "" if no probes were read, and no alarm rang.
+std::string attention(const Run& run) {
+  const Metrics& m = run.metrics;
+  if (!m.probed) return m.alarms.empty() ? "" : "<section>\n" + alarm_table(m.alarms) + "</section>\n";
+  std::string html = "<section>\n<h2>Attention</h2>\n";
+  html += "<p class=\"lead\">Read on validation text; a line is a layer, the mean over its heads.</p>\n";
+  html += probe_charts(m);
+  html += eigenvalue_figure(run.folder);
+  html += m.alarms.empty() ? "<p class=\"remark\">No alarm rang.</p>\n" : alarm_table(m.alarms);
+  return html + "</section>\n";
 }
 
 // ---- The page
@@ -292,21 +490,29 @@ h2 { margin: 3rem 0 0.75rem; font-size: 1.125rem; font-weight: 600; }
 .trio { grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); }
 .chart + .pair, .chart + .trio { margin-top: 2.25rem; }
 .trio > .chart { max-width: 24rem; }
+section > .lead { font-size: 0.8125rem; }
+section > .legend { margin: 0.25rem 0 1.25rem; }
+section > .chart { margin-top: 2.25rem; }
 pre { margin: 0; padding: 1rem 1.25rem; background: var(--panel); border: 1px solid var(--grid); border-radius: 6px; font: 0.8125rem/1.6 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
 table { width: 100%; border-collapse: collapse; font-size: 0.8125rem; }
 th, td { padding: 0.3rem 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
 tr { break-inside: avoid; }
 th { padding-right: 1rem; text-align: left; font-weight: 400; color: var(--muted); white-space: nowrap; }
 td { text-align: right; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+.alarms { margin-top: 0.5rem; }
+.alarms th:nth-child(n), .alarms td { padding: 0.3rem 1rem 0.3rem 0; text-align: left; white-space: nowrap; color: var(--muted); }
+.alarms th:nth-child(n+5), .alarms td:nth-child(n+5), .alarms th:first-child, .alarms td:first-child { text-align: right; }
+.alarms th:first-child, .alarms td:first-child { width: 4.5rem; padding-right: 1.5rem; }
+.alarms th:last-child, .alarms td:last-child { padding-right: 0; }
+.alarms .on td { color: var(--ink); }
 @media print { main { max-width: none; padding: 0; } h2 { break-after: avoid; } .figures { break-inside: avoid; } }
 )";
 
 std::string page(const Run& run) {
   std::string lead;
   for (const char* key : {"preset", "data", "version"}) {
-    const auto found = run.config.find(key);
-    if (found != run.config.end() && found->is_string() && !found->get<std::string>().empty())
-      lead += (lead.empty() ? "" : " · ") + std::string(key) + ' ' + found->get<std::string>();
+    if (const std::string value = word(run.config, key); !value.empty())
+      lead += (lead.empty() ? "" : " · ") + std::string(key) + ' ' + value;
   }
 
   std::string html =
@@ -326,6 +532,8 @@ std::string page(const Run& run) {
   if (const int lines = run.metrics.unreadable; lines > 0)
     html += "<p class=\"remark\">" + std::to_string(lines) + (lines == 1 ? " line" : " lines") +
             " of metrics.jsonl could not be read.</p>\n";
+
+  html += attention(run);
 
   // A line end right after <pre> is not part of the text; without it the sample's own first one would be
   // lost.

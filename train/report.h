@@ -4,9 +4,9 @@
 
 namespace ef {
 
-// Reads config.json, metrics.jsonl and sample.txt of the run's folder and writes report.html there,
-// atomically. Only config.json must exist; what is missing or not finite is left out. Error if config.json is
-// no JSON object, or the page cannot be written.
+// Reads config.json, metrics.jsonl, sample.txt and the eigenvalues in probes/ of the run's folder and writes
+// report.html there, atomically. Only config.json must exist; what is missing or not finite is left out.
+// Error if config.json is no JSON object, or the page cannot be written.
 void write_report(const std::string& run_folder);
 
 }  // namespace ef

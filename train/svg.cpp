@@ -59,6 +59,17 @@ double nice_step(double range, int wanted) {
   return 10 * power;
 }
 
+// Ticks at the multiples of `step` from first to last, in a unit that suits numbers as large as `end`.
+void set_ticks(Axis& axis, double step, double first, double last, double end) {
+  const int magnitude = static_cast<int>(std::floor(std::log10(end) + 1e-9));
+  const int exponent = magnitude < -2 || magnitude > 5 ? magnitude : 0;
+  if (exponent != 0) axis.unit = times_ten_to(exponent);
+  const double scale = std::pow(10.0, -exponent);
+  const int decimals = std::max(0, static_cast<int>(-std::floor(std::log10(step * scale) + 1e-6)));
+  for (double i = first; i <= last; ++i)
+    axis.ticks.push_back({i * step, i == 0 ? "0" : fixed(i * step * scale, decimals)});
+}
+
 Axis linear_axis(Range range, int wanted) {
   // A single value, or values that differ by rounding only, get some room.
   const double size = std::max(std::fabs(range.low), std::fabs(range.high));
@@ -72,14 +83,7 @@ Axis linear_axis(Range range, int wanted) {
   Axis axis;
   axis.low = first * step;
   axis.high = last * step;
-  const double end = std::max(std::fabs(axis.low), std::fabs(axis.high));
-  const int magnitude = static_cast<int>(std::floor(std::log10(end) + 1e-9));
-  const int exponent = magnitude < -2 || magnitude > 5 ? magnitude : 0;
-  if (exponent != 0) axis.unit = times_ten_to(exponent);
-  const double scale = std::pow(10.0, -exponent);
-  const int decimals = std::max(0, static_cast<int>(-std::floor(std::log10(step * scale) + 1e-6)));
-  for (double i = first; i <= last; ++i)
-    axis.ticks.push_back({i * step, i == 0 ? "0" : fixed(i * step * scale, decimals)});
+  set_ticks(axis, step, first, last, std::max(std::fabs(axis.low), std::fabs(axis.high)));
   return axis;
 }
 
@@ -166,21 +170,134 @@ std::string circle(double x, double y, const Series& series, const std::string& 
          "</title></circle>\n";
 }
 
-std::string legend_of(const LineChart& chart) {
-  std::string html = "<div class=\"legend\">";
-  for (const Series& series : chart.series) {
-    if (series.points.empty()) continue;
-    html +=
-        "<span><svg class=\"key\" viewBox=\"0 0 26 10\" width=\"26\" height=\"10\" aria-hidden=\"true\">"
-        "<path class=" +
-        classes(series) + " d=\"M1 5H25\"/>";
-    if (series.look == Series::Look::dots) html += circle(13, 5, series, series.label, 3);
-    html += "</svg>" + escape_html(series.label) + "</span>";
+// A small picture in front of a legend's words.
+std::string legend_entry(const std::string& picture, const std::string& words) {
+  std::string html =
+      "<span><svg class=\"key\" viewBox=\"0 0 26 10\" width=\"26\" height=\"10\" aria-hidden=\"true\">";
+  html += picture;
+  html += "</svg>";
+  html += escape_html(words);
+  html += "</span>";
+  return html;
+}
+
+// ---- Parts of scatter figures
+
+// The frame of all panels: `real` and `imaginary` are equally long, and contain 0.
+struct Plane {
+  Axis real, imaginary;
+  bool unit_circle = false;
+};
+
+bool drawable(const Point& p) { return drawable(p, false); }
+
+Plane plane_of(const std::vector<ScatterFigure::Panel>& panels) {
+  Range real, imaginary;
+  real.include(0);
+  imaginary.include(0);
+  for (const ScatterFigure::Panel& panel : panels) {
+    for (const Point& p : panel.points) {
+      if (!drawable(p)) continue;
+      real.include(p.x);
+      imaginary.include(p.y);
+    }
   }
-  return html + "</div>\n";
+  Plane plane;
+  // A circle that would only make the points small is not drawn.
+  plane.unit_circle = std::max({-real.low, real.high, -imaginary.low, imaginary.high}) > 0.7;
+  if (plane.unit_circle) {
+    for (Range* range : {&real, &imaginary}) {
+      range->include(-1);
+      range->include(1);
+    }
+  }
+  double side = 1.1 * std::max(real.high - real.low, imaginary.high - imaginary.low);
+  if (side < 1 / largest) side = 1;
+  const auto set = [&](Axis& axis, const Range& range) {
+    axis.low = (range.low + range.high - side) / 2;
+    axis.high = axis.low + side;
+  };
+  set(plane.real, real);
+  set(plane.imaginary, imaginary);
+  const double step = nice_step(side, 4);
+  const double end = std::max({-plane.real.low, plane.real.high, -plane.imaginary.low, plane.imaginary.high});
+  for (Axis* axis : {&plane.real, &plane.imaginary})
+    set_ticks(*axis, step, std::ceil(axis->low / step), std::floor(axis->high / step), end);
+  return plane;
+}
+
+// Points are the round ends of lines that have no length: a few bytes for each.
+std::string spot(double x, double y) { return 'M' + fixed(x, 1) + ' ' + fixed(y, 1) + "h0"; }
+
+std::string cross(double x, double y) { return 'M' + fixed(x - 5, 1) + ' ' + fixed(y, 1) + "h10m-5 -5v10"; }
+
+// "0.25 - 1e-09 i"
+std::string complex_number(const Point& p) {
+  return concise(p.x, 4) + (p.y < 0 ? " - " : " + ") + concise(std::fabs(p.y), 4) + " i";
+}
+
+std::string draw_panel(const ScatterFigure::Panel& panel, const Plane& plane) {
+  std::size_t widest = 1;
+  for (const Tick& tick : plane.imaginary.ticks) widest = std::max(widest, tick.label.size());
+  constexpr double side = 160, top = 20;
+  const double left = 8 + 7 * static_cast<double>(std::min<std::size_t>(widest, 8));
+  const double right = left + side, bottom = top + side;
+  const auto x_of = [&](double x) { return left + side * plane.real.place(x); };
+  const auto y_of = [&](double y) { return bottom - side * plane.imaginary.place(y); };
+
+  std::string path;
+  Point mean;
+  double count = 0;
+  for (const Point& p : panel.points) {
+    if (!drawable(p)) continue;
+    path += spot(x_of(p.x), y_of(p.y));
+    mean.x += p.x;
+    mean.y += p.y;
+    ++count;
+  }
+  if (path.empty()) return "";
+  mean.x /= count;
+  mean.y /= count;
+
+  std::string html = "<svg viewBox=\"0 0 " + fixed(right + 6, 0) + ' ' + fixed(bottom + 22, 0) +
+                     "\" role=\"img\" aria-label=\"" + escape_html(panel.title) + "\">\n";
+  html += text(left, 12, "start", panel.title);
+  html += text(right, 12, "end", plane.real.unit);
+  html += "<rect class=\"grid\" fill=\"none\" x=\"" + fixed(left, 1) + "\" y=\"" + fixed(top, 1);
+  html += "\" width=\"" + fixed(side, 1) + "\" height=\"" + fixed(side, 1) + "\"/>\n";
+  html += rule("axis faint", left, y_of(0), right, y_of(0));
+  html += rule("axis faint", x_of(0), top, x_of(0), bottom);
+  if (plane.unit_circle) {
+    html += "<circle class=\"axis faint\" fill=\"none\" cx=\"" + fixed(x_of(0), 1) + "\" cy=\"";
+    html += fixed(y_of(0), 1) + "\" r=\"" + fixed(x_of(1) - x_of(0), 1) + "\"/>\n";
+  }
+  for (const Tick& tick : plane.real.ticks) {
+    html += rule("axis", x_of(tick.value), bottom, x_of(tick.value), bottom + 4);
+    html += text(x_of(tick.value), bottom + 17, "middle", tick.label);
+  }
+  for (const Tick& tick : plane.imaginary.ticks) {
+    html += rule("axis", left - 4, y_of(tick.value), left, y_of(tick.value));
+    html += text(left - 7, y_of(tick.value) + 4, "end", tick.label);
+  }
+  html += "<path class=\"c1 spots\" d=\"" + path + "\"/>\n";
+  html += "<path class=\"c2 line dotted\" d=\"" + cross(x_of(mean.x), y_of(mean.y)) + "\"><title>mean ";
+  html += complex_number(mean) + "</title></path>\n";
+  return html + "</svg>\n";
 }
 
 }  // namespace
+
+std::string legend(const std::vector<Series>& all) {
+  std::string html = "<div class=\"legend\">";
+  for (const Series& series : all) {
+    if (series.points.empty()) continue;
+    std::string picture = "<path class=";
+    picture += classes(series) + " d=\"M1 5H25\"/>";
+    if (series.look == Series::Look::dots) picture += circle(13, 5, series, series.label, 3);
+    html += legend_entry(picture, series.label);
+  }
+  return html + "</div>\n";
+}
 
 std::string draw(const LineChart& chart) {
   std::string html = "<figure class=\"chart\"><figcaption>" + escape_html(chart.title) + "</figcaption>\n";
@@ -194,7 +311,7 @@ std::string draw(const LineChart& chart) {
   }
   if (x_range.low > x_range.high) return html + "<p class=\"none\">nothing to draw yet</p></figure>\n";
   if (chart.from_zero) y_range.include(0);
-  if (chart.legend) html += legend_of(chart);
+  if (chart.legend) html += legend(chart.series);
 
   const Axis x_axis = step_axis(x_range, chart.width / 110);
   const Axis y_axis =
@@ -239,10 +356,8 @@ std::string draw(const LineChart& chart) {
       // A line of one point would not be seen.
       const bool alone = run == 1 && (i + 1 == points.size() || !drawable(points[i + 1], chart.logarithmic));
       if (dots || alone) {
-        char value[32];
-        std::snprintf(value, sizeof value, "%.5g", p.y);
         circles += circle(x_of(p.x), y_of(p.y), series,
-                          series.label + ": " + value + " at " + chart.x_label + ' ' + grouped(p.x),
+                          series.label + ": " + concise(p.y, 5) + " at " + chart.x_label + ' ' + grouped(p.x),
                           points.size() > 60 ? 1.8 : 3);
       }
     }
@@ -254,14 +369,30 @@ std::string draw(const LineChart& chart) {
   return html + "</svg></figure>\n";
 }
 
+std::string draw(const ScatterFigure& figure) {
+  const Plane plane = plane_of(figure.panels);
+  std::string panels;
+  for (const ScatterFigure::Panel& panel : figure.panels) panels += draw_panel(panel, plane);
+  if (panels.empty()) return "";
+  std::string html = "<figure class=\"chart\"><figcaption>" + escape_html(figure.title) + "</figcaption>\n";
+  html += "<div class=\"legend\">";
+  html += legend_entry("<path class=\"c1 spots\" d=\"" + spot(13, 5) + "\"/>", figure.points_label);
+  html += legend_entry("<path class=\"c2 line dotted\" d=\"" + cross(13, 5) + "\"/>", "their mean");
+  if (plane.unit_circle)
+    html += legend_entry("<circle class=\"axis\" fill=\"none\" cx=\"13\" cy=\"5\" r=\"4\"/>", "unit circle");
+  html += "</div>\n<div class=\"panels\">\n" + panels + "</div>\n";
+  if (!figure.note.empty()) html += "<p class=\"note\">" + escape_html(figure.note) + "</p>\n";
+  return html + "</figure>\n";
+}
+
 std::string chart_style() {
   return R"(
-:root { --c0: #6b7280; --c1: #2b6cb0; --c2: #c2570c; --c3: #2f7d4f; --c4: #7a4fb5; --grid: #e4e6ea; --axis: #9aa1ab; --muted: #5f6672; --ground: #ffffff; }
+:root { --c0: #6b7280; --c1: #2b6cb0; --c2: #c2570c; --c3: #2f7d4f; --c4: #7a4fb5; --c5: #b8394a; --c6: #0e7f8c; --c7: #8a6d00; --c8: #b0448f; --grid: #e4e6ea; --axis: #9aa1ab; --muted: #5f6672; --ground: #ffffff; }
 @media (prefers-color-scheme: dark) {
-  :root { --c0: #98a0ad; --c1: #74b0f4; --c2: #f29d5b; --c3: #74c995; --c4: #b99af0; --grid: #2a2f37; --axis: #5b6370; --muted: #a0a7b3; --ground: #15181d; }
+  :root { --c0: #98a0ad; --c1: #74b0f4; --c2: #f29d5b; --c3: #74c995; --c4: #b99af0; --c5: #f08a94; --c6: #5cc7d3; --c7: #d6b84a; --c8: #ec93cf; --grid: #2a2f37; --axis: #5b6370; --muted: #a0a7b3; --ground: #15181d; }
 }
 @media print {
-  :root { --c0: #6b7280; --c1: #2b6cb0; --c2: #c2570c; --c3: #2f7d4f; --c4: #7a4fb5; --grid: #e4e6ea; --axis: #9aa1ab; --muted: #5f6672; --ground: #ffffff; }
+  :root { --c0: #6b7280; --c1: #2b6cb0; --c2: #c2570c; --c3: #2f7d4f; --c4: #7a4fb5; --c5: #b8394a; --c6: #0e7f8c; --c7: #8a6d00; --c8: #b0448f; --grid: #e4e6ea; --axis: #9aa1ab; --muted: #5f6672; --ground: #ffffff; }
 }
 .chart { margin: 0; overflow-x: auto; break-inside: avoid; }
 .chart figcaption { font-weight: 600; }
@@ -279,8 +410,15 @@ std::string chart_style() {
 .dotted { stroke-width: 1.5; }
 .dot { stroke: var(--ground); stroke-width: 1; }
 .c0 { stroke: var(--c0); } .c1 { stroke: var(--c1); } .c2 { stroke: var(--c2); } .c3 { stroke: var(--c3); } .c4 { stroke: var(--c4); }
+.c5 { stroke: var(--c5); } .c6 { stroke: var(--c6); } .c7 { stroke: var(--c7); } .c8 { stroke: var(--c8); }
 .dot { stroke: var(--ground); }
 .dot.c0 { fill: var(--c0); } .dot.c1 { fill: var(--c1); } .dot.c2 { fill: var(--c2); } .dot.c3 { fill: var(--c3); } .dot.c4 { fill: var(--c4); }
+.dot.c5 { fill: var(--c5); } .dot.c6 { fill: var(--c6); } .dot.c7 { fill: var(--c7); } .dot.c8 { fill: var(--c8); }
+.spots { fill: none; stroke-width: 4; stroke-linecap: round; stroke-opacity: 0.7; }
+.faint { stroke-width: 1; opacity: 0.6; }
+.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: 1.25rem 1.5rem; margin-top: 0.75rem; }
+.panels svg { display: block; width: 100%; height: auto; break-inside: avoid; }
+.chart .note { margin: 0.75rem 0 0; font-size: 0.8125rem; color: var(--muted); }
 @media (max-width: 620px) { .chart > .wide { min-width: 560px; } }
 )";
 }
@@ -329,6 +467,12 @@ std::string escape_html(std::string_view text) {
 std::string fixed(double value, int decimals) {
   char buffer[400];  // the largest double has 309 digits
   std::snprintf(buffer, sizeof buffer, "%.*f", decimals, value);
+  return buffer;
+}
+
+std::string concise(double value, int digits) {
+  char buffer[400];
+  std::snprintf(buffer, sizeof buffer, "%.*g", digits, value);
   return buffer;
 }
 

@@ -1,4 +1,4 @@
-// Line charts as inline SVG, for pages that need no script and no network.
+// Line charts and scatter figures as inline SVG, for pages that need no script and no network.
 #pragma once
 #include <string>
 #include <string_view>
@@ -13,7 +13,7 @@ struct Point {
 struct Series {
   enum class Look { line, thin, dashed, dots };
   std::string label;  // in the legend
-  int colour = 0;     // 0 grey, 1 blue, 2 orange, 3 green, 4 violet
+  int colour = 0;     // 0 grey, 1 blue, 2 orange, 3 green, 4 violet, 5 red, 6 teal, 7 ochre, 8 pink
   Look look = Look::line;
   std::vector<Point> points;  // by increasing x
 };
@@ -28,9 +28,28 @@ struct LineChart {
   int width = 880, height = 360;  // the proportions, and the size of the text: a page scales the whole chart
 };
 
-// A <figure>: title, legend, and the chart with axes, ticks and, at dots, tooltips. It needs chart_style() in
-// the page's <style>. Draws what is finite; without anything finite it says so.
+// A <figure>: title, legend, and the chart with axes, ticks and, at dots, tooltips. Draws what is finite;
+// without anything finite it says so.
 std::string draw(const LineChart& chart);
+// The legend alone, where several charts share one.
+std::string legend(const std::vector<Series>& series);
+
+// Numbers in the complex plane: small panels of one scale, equal on both axes and in all panels.
+struct ScatterFigure {
+  struct Panel {
+    std::string title;
+    std::vector<Point> points;  // real and imaginary part; what is not finite is left out
+  };
+  std::string title = "", points_label = "", note = "";  // the note stands below
+  std::vector<Panel> panels = {};
+};
+
+// A <figure>: title, legend, and each panel with axes through 0, the mean of its points as a cross, and the
+// unit circle unless all points are far inside. "" if no panel has a finite point; a panel without is left
+// out.
+std::string draw(const ScatterFigure& figure);
+
+// What all of these need in the page's <style>.
 std::string chart_style();
 
 // Each point the mean of those within `reach` before and after it, fewer at the ends, so that both ends stay
@@ -39,8 +58,9 @@ std::vector<Point> smooth(const std::vector<Point>& points, std::size_t reach);
 
 // Text that stands in a page as it is: &, <, >, " escaped, control characters replaced.
 std::string escape_html(std::string_view text);
-// 3.1416 with so many decimals; "1,234,567" with separators.
+// 3.1416 with so many decimals; as short as so many digits allow; "1,234,567" with separators.
 std::string fixed(double value, int decimals);
+std::string concise(double value, int digits);
 std::string grouped(double value);
 
 }  // namespace ef

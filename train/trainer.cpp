@@ -56,8 +56,8 @@ void Trainer::forward_backward(Replica& replica, const Batch& batch, Share rows,
     tape.reset();
     tape.first_sequence = first;
     tape.share = static_cast<double>(sequences) / static_cast<double>(batch.sequences);
-    const Tensor logits = replica.model->forward(std::span(batch.inputs).subspan(at, count), sequences);
-    const Tensor loss = cross_entropy(logits, std::span(batch.targets).subspan(at, count), options);
+    const Tensor loss = replica.model->loss(std::span(batch.inputs).subspan(at, count), sequences,
+                                            std::span(batch.targets).subspan(at, count), options);
     tape.backward(tape.with_penalties(loss));
     replica.loss += static_cast<double>(loss.data[0]);
   }
@@ -147,7 +147,7 @@ std::vector<Reading> Trainer::observe(const std::vector<Probe>& probes, const Ba
   tape.recording = tape.training = tape.check_finite = false;
   tape.reset();
   const Listener listener;
-  model().forward(batch.inputs, batch.sequences);
+  model().hidden(batch.inputs, batch.sequences);
   const Observation observation{model(), parameters_, listener.seen(), values_kept_ ? gradients() : nullptr,
                                 values_kept_ ? values_before_.data() : nullptr};
   std::vector<Reading> readings;
@@ -188,8 +188,7 @@ Evaluation Trainer::evaluate(const ValidationWindows& windows, Index rows) {
     for (Index k = worker; k < batches; k += workers_.count()) {
       tape.reset();
       windows.fill(batch, k, rows);
-      const Tensor logits = replica.model->forward(batch.inputs, batch.sequences);
-      const Tensor nats = cross_entropy(logits, batch.targets);
+      const Tensor nats = replica.model->loss(batch.inputs, batch.sequences, batch.targets);
       parts[static_cast<std::size_t>(k)] = {static_cast<double>(nats.data[0]), batch.floor_nats,
                                             batch.scored};
     }

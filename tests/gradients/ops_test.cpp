@@ -196,6 +196,19 @@ Trial cross_entropy_trial(Draw& draw, bool some_ignored, CrossEntropy options) {
           std::to_string(rows) + " targets"};
 }
 
+Trial linear_cross_entropy_trial(Draw& draw, bool some_ignored, CrossEntropy options) {
+  const Index vocab = draw.size(1, 7), channels = draw.channels();
+  const Shape shape = draw.is(Draw::large) ? Shape{2, 70, channels} : draw.rows_then({channels}, 3);
+  const Index rows = shape.rows();
+  const auto targets = draw.integers(rows, 0, vocab - 1);
+  for (std::size_t i = 0; some_ignored && i < targets->size(); ++i) {
+    if (draw.coin()) (*targets)[i] = ignored;
+  }
+  return {[=](const auto& in) { return linear_cross_entropy(in[0], in[1], *targets, options); },
+          {draw.normal(shape), draw.normal({vocab, channels})},
+          std::to_string(rows) + " targets"};
+}
+
 Trial embedding_trial(Draw& draw) {
   const Index vocab = draw.size(1, 5), channels = draw.channels();
   // More ids than rows of the table: some occur again and again.
@@ -432,6 +445,9 @@ const std::vector<OpCheck>& op_checks() {
        [](Draw& d) { return cross_entropy_trial(d, true, {.divisor = 3.7}); }},
       {"cross_entropy", "label smoothing",
        [](Draw& d) { return cross_entropy_trial(d, d.coin(), {.divisor = 2, .label_smoothing = 0.1}); }},
+      {"linear_cross_entropy", "plain", [](Draw& d) { return linear_cross_entropy_trial(d, false, {}); }},
+      {"linear_cross_entropy", "some ignored, divided, smoothed",
+       [](Draw& d) { return linear_cross_entropy_trial(d, true, {.divisor = 3.7, .label_smoothing = 0.1}); }},
       {"eigenvalues", "real", [](Draw& d) { return eigenvalues_trial(d, false, true); }},
       {"eigenvalues", "pairs", [](Draw& d) { return eigenvalues_trial(d, true, true); }},
       {"eigenvalues", "squares of both parts", [](Draw& d) { return eigenvalues_trial(d, d.coin(), false); }},
@@ -631,6 +647,28 @@ TEST_CASE("add and mul repeat b over the leading axes of a", "[ops]") {
   Leaf a({2, 3}, {1, 2, 3, 4, 5, 6}), b({3}, {10, 20, 30});
   CHECK(values_of(add(a.tensor(), b.tensor())) == std::vector<Real>{11, 22, 33, 14, 25, 36});
   CHECK(values_of(mul(a.tensor(), b.tensor())) == std::vector<Real>{10, 40, 90, 40, 100, 180});
+}
+
+TEST_CASE("linear_cross_entropy is cross_entropy of linear, for any number of blocks of rows", "[ops]") {
+  for (const Index rows : {1, 5, 128, 129, 300}) {
+    INFO(rows << " rows");
+    constexpr Index channels = 6, vocab = 11;
+    std::vector<std::int32_t> targets;
+    for (Index i = 0; i < rows; ++i)
+      targets.push_back(i % 5 == 2 ? ignored : static_cast<std::int32_t>(i % vocab));
+    const CrossEntropy options{7, 0.1};
+    Leaf x1({rows, channels}, 1), w1({vocab, channels}, 2), x2 = x1, w2 = w1;
+    Tape tape;
+    const Tape::Scope scope(tape);
+    const Tensor fused = linear_cross_entropy(x1.tensor(), w1.tensor(), targets, options);
+    const Tensor composed = cross_entropy(linear(x2.tensor(), w2.tensor(), {}), targets, options);
+    CHECK(fused.data[0] == Approx(composed.data[0]).epsilon(1e-13));
+    tape.backward(add(fused, composed));
+    CHECK(distance(x1.gradient, x2.gradient) < 1e-13);
+    CHECK(distance(w1.gradient, w2.gradient) < 1e-13);
+    // Without gradients the value is the same.
+    CHECK(linear_cross_entropy(x1.constant(), w1.constant(), targets, options).data[0] == fused.data[0]);
+  }
 }
 
 // ---- Gradcheck finds faults

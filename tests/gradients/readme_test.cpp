@@ -20,3 +20,7 @@ TEST_CASE("the README's guide to an ablation is this folder's symmetric_attentio
   const std::vector<std::string> names = Registry<Attention>::names();
   CHECK(std::find(names.begin(), names.end(), "symmetric") != names.end());
 }
+
+TEST_CASE("the README's probe of one's own is tests/readme_probe.cpp", "[readme]") {
+  CHECK(contains(contents("README.md"), contents("tests/readme_probe.cpp")));
+}
