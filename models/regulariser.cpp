@@ -87,8 +87,9 @@ const Registered<Regulariser, L2OfQK> l2_of_qk("l2-qk", "squares of the query an
 // LocAteR (Bao, Hataya and Karakida 2024): minimise the scale of the query-key eigenspectrum while its mean
 // is held:
 //   sum over heads of  strength scale(W) + hold (tr W - c)^2
-// The paper's words leave open what measures the scale; see Scale. Gradients are exact, and but for
-// `variance` they take matrix products of O(d k^2) a head only.
+// W is the product of the raw weights: a factor that the attention puts before it is left out. The paper's
+// words leave open what measures the scale; see Scale. Gradients are exact, and but for `variance` they take
+// matrix products of O(d k^2) a head only.
 using Scale = Tensor (*)(const QKProduct&);
 
 // ||W||_F^2, an upper bound of tr W^2 and of sum |eigenvalue|^2. Zero only for W = 0.
@@ -155,19 +156,19 @@ struct Locater : OverHeads {
 
   // A real spectrum has tr W^2 >= (tr W)^2 / k. Far below it, tr W^2 measures no scale any more: the
   // antisymmetric part grows, and the spectrum turns imaginary. Random weights scatter around 0, so "far" is
-  // half of ||W||_F^2, which is -tr W^2 for an antisymmetric W. The present trace stands for c, which a target
-  // may be far from.
+  // half of ||W||_F^2, which is -tr W^2 for an antisymmetric W. The present trace stands for c, which a
+  // target may be far from.
   void check_runaway(const QKProduct& p, Index done) const {
     const double trace = p.trace() / p.factor;
     const double least = trace * trace / static_cast<double>(p.rank());
     const double square = p.trace_square() / (p.factor * p.factor);
     const double frobenius = p.frobenius_square() / (p.factor * p.factor);
     if (square >= least - frobenius / 2) return;
-    throw NumericalError("step " + std::to_string(done + 1) +
-                         ": locater: the scale tr W^2 runs away: it is " + std::to_string(square) +
-                         " in layer " + std::to_string(p.layer) + ", head " + std::to_string(p.head) +
-                         ", where (tr W)^2/k = " + std::to_string(least) + " and ||W||_F^2 = " +
-                         std::to_string(frobenius) + " (--scale frobenius has a minimum)");
+    throw NumericalError(
+        "step " + std::to_string(done + 1) + ": locater: the scale tr W^2 runs away: it is " +
+        std::to_string(square) + " in layer " + std::to_string(p.layer) + ", head " + std::to_string(p.head) +
+        ", where (tr W)^2/k = " + std::to_string(least) + " and ||W||_F^2 = " + std::to_string(frobenius) +
+        " (--scale frobenius has a minimum)");
   }
 
   Tensor loss(const Transformer& model, Index done) const override {

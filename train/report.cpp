@@ -490,6 +490,7 @@ h2 { margin: 3rem 0 0.75rem; font-size: 1.125rem; font-weight: 600; }
 .trio { grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); }
 .chart + .pair, .chart + .trio { margin-top: 2.25rem; }
 .trio > .chart { max-width: 24rem; }
+.pair > .chart:only-child { max-width: 28rem; }
 section > .lead { font-size: 0.8125rem; }
 section > .legend { margin: 0.25rem 0 1.25rem; }
 section > .chart { margin-top: 2.25rem; }

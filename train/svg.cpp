@@ -59,10 +59,12 @@ double nice_step(double range, int wanted) {
   return 10 * power;
 }
 
-// Ticks at the multiples of `step` from first to last, in a unit that suits numbers as large as `end`.
-void set_ticks(Axis& axis, double step, double first, double last, double end) {
+// Ticks at the multiples of `step` from first to last. `end` is the largest number: where its power of ten is
+// not between `small` and `large`, labels are in a unit of that power.
+void set_ticks(Axis& axis, double step, double first, double last, double end, int small = -2,
+               int large = 5) {
   const int magnitude = static_cast<int>(std::floor(std::log10(end) + 1e-9));
-  const int exponent = magnitude < -2 || magnitude > 5 ? magnitude : 0;
+  const int exponent = magnitude < small || magnitude > large ? magnitude : 0;
   if (exponent != 0) axis.unit = times_ten_to(exponent);
   const double scale = std::pow(10.0, -exponent);
   const int decimals = std::max(0, static_cast<int>(-std::floor(std::log10(step * scale) + 1e-6)));
@@ -219,10 +221,19 @@ Plane plane_of(const std::vector<ScatterFigure::Panel>& panels) {
   };
   set(plane.real, real);
   set(plane.imaginary, imaginary);
-  const double step = nice_step(side, 4);
   const double end = std::max({-plane.real.low, plane.real.high, -plane.imaginary.low, plane.imaginary.high});
-  for (Axis* axis : {&plane.real, &plane.imaginary})
-    set_ticks(*axis, step, std::ceil(axis->low / step), std::floor(axis->high / step), end);
+  // Long labels need room: there are fewer of them.
+  const auto is_long = [](const Tick& tick) { return tick.label.size() > 4; };
+  for (const int wanted : {5, 3}) {
+    const double step = nice_step(side, wanted);
+    bool crowded = false;
+    for (Axis* axis : {&plane.real, &plane.imaginary}) {
+      axis->ticks.clear();
+      set_ticks(*axis, step, std::ceil(axis->low / step), std::floor(axis->high / step), end, -1, 2);
+      crowded = crowded || std::any_of(axis->ticks.begin(), axis->ticks.end(), is_long);
+    }
+    if (!crowded) break;
+  }
   return plane;
 }
 
