@@ -335,7 +335,7 @@ TEST_CASE("report: a folder that is no run") {
 
 TEST_CASE("svg: axes of every range are drawn, with ticks in their place") {
   const double huge = 1e29, tiny = 1e-29, infinity = std::numeric_limits<double>::infinity();
-  const std::vector<std::vector<Point>> ranges = {
+  const std::vector<std::vector<ChartPoint>> ranges = {
       {},
       {{0, 0}},
       {{5, -3}},
@@ -346,7 +346,7 @@ TEST_CASE("svg: axes of every range are drawn, with ticks in their place") {
       {{0, infinity}, {1, 2}, {2, -infinity}, {3, std::nan("")}, {4, 5}},
       {{1, 0.001}, {2, 0.002}},
       {{0, 1e-7}, {10, 3e-7}}};
-  for (const std::vector<Point>& points : ranges) {
+  for (const std::vector<ChartPoint>& points : ranges) {
     for (const bool logarithmic : {false, true}) {
       for (const bool from_zero : {false, !logarithmic}) {
         LineChart chart;
@@ -376,7 +376,7 @@ TEST_CASE("svg: a long line is thinned, and keeps its peaks") {
 
 TEST_CASE("svg: smoothing keeps the ends, and what is constant") {
   const double nan = std::nan("");
-  const std::vector<Point> out = smooth({{0, 8}, {1, 2}, {2, nan}, {3, 5}, {4, 2}, {5, 5}, {6, 1}}, 2);
+  const std::vector<ChartPoint> out = smooth({{0, 8}, {1, 2}, {2, nan}, {3, 5}, {4, 2}, {5, 5}, {6, 1}}, 2);
   REQUIRE(out.size() == 6);
   CHECK(out.front().y == 8);
   CHECK(out.back().y == 1);

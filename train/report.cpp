@@ -37,8 +37,8 @@ struct Alarm {
 
 // What metrics.jsonl says, by step. A number that is absent or null is NaN.
 struct Metrics {
-  std::vector<Point> train_loss, train_floor, learning_rate, gradient_norm;
-  std::vector<Point> valid_loss, valid_floor, perplexity;
+  std::vector<ChartPoint> train_loss, train_floor, learning_rate, gradient_norm;
+  std::vector<ChartPoint> valid_loss, valid_floor, perplexity;
   std::map<std::string, ByLayer> probes;  // by probe and key, as in "attn.entropy normalised"
   bool probed = false;
   std::vector<Alarm> alarms;
@@ -121,7 +121,7 @@ Metrics parse_metrics(const std::string& text) {
     const std::string split = word(object, "split");
     const bool valid = split == "valid";
     if (!valid && split != "train") continue;  // a split of later versions
-    const auto add = [&](std::vector<Point>& points, const char* key) {
+    const auto add = [&](std::vector<ChartPoint>& points, const char* key) {
       points.push_back({step, number(object, key)});
     };
     add(valid ? m.valid_loss : m.train_loss, "loss");
@@ -153,9 +153,9 @@ Run read_run(const std::string& folder) {
 }
 
 // The last finite value; NaN if there is none.
-double last(const std::vector<Point>& points) {
+double last(const std::vector<ChartPoint>& points) {
   const auto found =
-      std::find_if(points.rbegin(), points.rend(), [](const Point& p) { return std::isfinite(p.y); });
+      std::find_if(points.rbegin(), points.rend(), [](const ChartPoint& p) { return std::isfinite(p.y); });
   return found == points.rend() ? missing : found->y;
 }
 
@@ -179,8 +179,8 @@ std::vector<Figure> big_numbers(const Run& run) {
   const double train = last(m.train_loss), valid = last(m.valid_loss), floor = last(m.valid_floor);
   if (std::isfinite(valid)) {
     std::string note = "nats per token";
-    Point best{0, valid};
-    for (const Point& p : m.valid_loss)
+    ChartPoint best{0, valid};
+    for (const ChartPoint& p : m.valid_loss)
       if (p.y < best.y) best = p;
     if (best.y < valid) note = "best " + fixed(best.y, 4) + " at step " + grouped(best.x);
     figures.push_back({"Validation loss", fixed(valid, 4), note});
@@ -220,8 +220,8 @@ std::string show(const std::vector<Figure>& figures) {
 // ---- Charts
 // ------------------------------------------------------------------------------------------------
 
-bool any_finite(const std::vector<Point>& points) {
-  return std::any_of(points.begin(), points.end(), [](const Point& p) { return std::isfinite(p.y); });
+bool any_finite(const std::vector<ChartPoint>& points) {
+  return std::any_of(points.begin(), points.end(), [](const ChartPoint& p) { return std::isfinite(p.y); });
 }
 
 void add_if_any(LineChart& chart, Series series) {
@@ -230,9 +230,9 @@ void add_if_any(LineChart& chart, Series series) {
 
 // The floor of the validation text is one number, drawn from edge to edge; that of the training text changes
 // from batch to batch, and is drawn only where there is no other.
-std::vector<Point> floor_line(const Metrics& m) {
+std::vector<ChartPoint> floor_line(const Metrics& m) {
   if (!any_finite(m.valid_floor)) return smooth(m.train_floor, m.train_floor.size() / 40);
-  std::vector<Point> points = smooth(m.valid_floor, 0);
+  std::vector<ChartPoint> points = smooth(m.valid_floor, 0);
   const double first = m.train_loss.empty() ? 0 : m.train_loss.front().x;
   if (first < points.front().x) points.insert(points.begin(), {first, points.front().y});
   if (m.last_step > points.back().x) points.push_back({m.last_step, points.back().y});
@@ -243,7 +243,7 @@ std::vector<Point> floor_line(const Metrics& m) {
 bool spans_decades(const std::vector<Series>& series, double ratio) {
   double least = std::numeric_limits<double>::infinity(), greatest = 0;
   for (const Series& s : series) {
-    for (const Point& p : s.points) {
+    for (const ChartPoint& p : s.points) {
       if (p.y > 0) least = std::min(least, p.y);
       if (std::isfinite(p.y)) greatest = std::max(greatest, p.y);
     }
@@ -252,7 +252,8 @@ bool spans_decades(const std::vector<Series>& series, double ratio) {
 }
 
 // Many points are drawn thin, with their running mean; a few are drawn as they are.
-void add_with_mean(LineChart& chart, const std::string& label, int colour, const std::vector<Point>& points) {
+void add_with_mean(LineChart& chart, const std::string& label, int colour,
+                   const std::vector<ChartPoint>& points) {
   const bool many = points.size() > 60;
   add_if_any(chart, {label, colour, many ? Series::Look::thin : Series::Look::line, points});
   if (many)
@@ -260,8 +261,8 @@ void add_with_mean(LineChart& chart, const std::string& label, int colour, const
 }
 
 // How far the validation loss is above its floor.
-std::vector<Point> excess(const Metrics& m) {
-  std::vector<Point> points = m.valid_loss;
+std::vector<ChartPoint> excess(const Metrics& m) {
+  std::vector<ChartPoint> points = m.valid_loss;
   for (std::size_t i = 0; i < points.size(); ++i) points[i].y -= m.valid_floor[i].y;
   return points;
 }
@@ -379,9 +380,9 @@ std::string eigenvalue_figure(const std::string& run_folder) {
   const auto heads = static_cast<std::size_t>(array.shape[1]),
              size = static_cast<std::size_t>(array.shape[2]);
   for (std::size_t begin = 0, i = 0; begin < array.values.size(); begin += 2 * size, ++i) {
-    std::vector<Point> points;
+    std::vector<ChartPoint> points;
     for (std::size_t at = begin; at < begin + 2 * size; at += 2) {
-      const Point p{static_cast<double>(array.values[at]), static_cast<double>(array.values[at + 1])};
+      const ChartPoint p{static_cast<double>(array.values[at]), static_cast<double>(array.values[at + 1])};
       if (std::isfinite(p.x) && std::isfinite(p.y)) points.push_back(p);
     }
     if (points.empty()) continue;  // a layer without such a head

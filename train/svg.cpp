@@ -12,7 +12,7 @@ namespace {
 // Beyond this a number is as good as infinite, and differences of such numbers would overflow.
 constexpr double largest = 1e30;
 
-bool drawable(const Point& p, bool logarithmic) {
+bool drawable(const ChartPoint& p, bool logarithmic) {
   return std::fabs(p.x) < largest && std::fabs(p.y) < largest && (!logarithmic || p.y > 1 / largest);
 }
 
@@ -133,15 +133,15 @@ Axis step_axis(Range range, int wanted) {
 
 // A line of a hundred thousand points is more than a screen has: of each bucket of neighbours, the least and
 // the greatest are enough. What is not finite stays, as the gap that it is.
-std::vector<Point> thinned(const std::vector<Point>& points, std::size_t buckets) {
+std::vector<ChartPoint> thinned(const std::vector<ChartPoint>& points, std::size_t buckets) {
   if (points.size() <= 2 * buckets) return points;
-  std::vector<Point> kept;
+  std::vector<ChartPoint> kept;
   for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
     const auto begin = points.begin() + static_cast<std::ptrdiff_t>(bucket * points.size() / buckets);
     const auto end = points.begin() + static_cast<std::ptrdiff_t>((bucket + 1) * points.size() / buckets);
-    const auto gap = std::find_if(begin, end, [](const Point& p) { return !drawable(p, false); });
+    const auto gap = std::find_if(begin, end, [](const ChartPoint& p) { return !drawable(p, false); });
     const auto [least, greatest] =
-        std::minmax_element(begin, gap, [](const Point& a, const Point& b) { return a.y < b.y; });
+        std::minmax_element(begin, gap, [](const ChartPoint& a, const ChartPoint& b) { return a.y < b.y; });
     if (least != gap) {
       kept.push_back(*std::min(least, greatest));
       if (least != greatest) kept.push_back(*std::max(least, greatest));
@@ -191,14 +191,14 @@ struct Plane {
   bool unit_circle = false;
 };
 
-bool drawable(const Point& p) { return drawable(p, false); }
+bool drawable(const ChartPoint& p) { return drawable(p, false); }
 
 Plane plane_of(const std::vector<ScatterFigure::Panel>& panels) {
   Range real, imaginary;
   real.include(0);
   imaginary.include(0);
   for (const ScatterFigure::Panel& panel : panels) {
-    for (const Point& p : panel.points) {
+    for (const ChartPoint& p : panel.points) {
       if (!drawable(p)) continue;
       real.include(p.x);
       imaginary.include(p.y);
@@ -243,7 +243,7 @@ std::string spot(double x, double y) { return 'M' + fixed(x, 1) + ' ' + fixed(y,
 std::string cross(double x, double y) { return 'M' + fixed(x - 5, 1) + ' ' + fixed(y, 1) + "h10m-5 -5v10"; }
 
 // "0.25 - 1e-09 i"
-std::string complex_number(const Point& p) {
+std::string complex_number(const ChartPoint& p) {
   return concise(p.x, 4) + (p.y < 0 ? " - " : " + ") + concise(std::fabs(p.y), 4) + " i";
 }
 
@@ -257,9 +257,9 @@ std::string draw_panel(const ScatterFigure::Panel& panel, const Plane& plane) {
   const auto y_of = [&](double y) { return bottom - side * plane.imaginary.place(y); };
 
   std::string path;
-  Point mean;
+  ChartPoint mean;
   double count = 0;
-  for (const Point& p : panel.points) {
+  for (const ChartPoint& p : panel.points) {
     if (!drawable(p)) continue;
     path += spot(x_of(p.x), y_of(p.y));
     mean.x += p.x;
@@ -314,7 +314,7 @@ std::string draw(const LineChart& chart) {
   std::string html = "<figure class=\"chart\"><figcaption>" + escape_html(chart.title) + "</figcaption>\n";
   Range x_range, y_range;
   for (const Series& series : chart.series) {
-    for (const Point& p : series.points) {
+    for (const ChartPoint& p : series.points) {
       if (!drawable(p, chart.logarithmic)) continue;
       x_range.include(p.x);
       y_range.include(p.y);
@@ -356,9 +356,9 @@ std::string draw(const LineChart& chart) {
     const bool dots = series.look == Series::Look::dots;
     std::string path, circles;
     std::size_t run = 0;  // points since the last gap
-    const std::vector<Point> points = thinned(series.points, static_cast<std::size_t>(chart.width));
+    const std::vector<ChartPoint> points = thinned(series.points, static_cast<std::size_t>(chart.width));
     for (std::size_t i = 0; i < points.size(); ++i) {
-      const Point& p = points[i];
+      const ChartPoint& p = points[i];
       if (!drawable(p, chart.logarithmic)) {
         run = 0;
         continue;
@@ -434,13 +434,13 @@ std::string chart_style() {
 )";
 }
 
-std::vector<Point> smooth(const std::vector<Point>& points, std::size_t reach) {
-  std::vector<Point> finite;
-  for (const Point& p : points)
+std::vector<ChartPoint> smooth(const std::vector<ChartPoint>& points, std::size_t reach) {
+  std::vector<ChartPoint> finite;
+  for (const ChartPoint& p : points)
     if (drawable(p, false)) finite.push_back(p);
   std::vector<double> sums(finite.size() + 1);  // of the first i values: a mean is then one difference
   for (std::size_t i = 0; i < finite.size(); ++i) sums[i + 1] = sums[i] + finite[i].y;
-  std::vector<Point> out = finite;
+  std::vector<ChartPoint> out = finite;
   for (std::size_t i = 0; i < out.size(); ++i) {
     const std::size_t r = std::min({reach, i, out.size() - 1 - i});
     out[i].y = (sums[i + r + 1] - sums[i - r]) / static_cast<double>(2 * r + 1);

@@ -6,7 +6,7 @@
 
 namespace ef {
 
-struct Point {
+struct ChartPoint {
   double x = 0, y = 0;  // a number that is not finite interrupts the line
 };
 
@@ -15,7 +15,7 @@ struct Series {
   std::string label;  // in the legend
   int colour = 0;     // 0 grey, 1 blue, 2 orange, 3 green, 4 violet, 5 red, 6 teal, 7 ochre, 8 pink
   Look look = Look::line;
-  std::vector<Point> points;  // by increasing x
+  std::vector<ChartPoint> points;  // by increasing x
 };
 
 struct LineChart {
@@ -38,7 +38,7 @@ std::string legend(const std::vector<Series>& series);
 struct ScatterFigure {
   struct Panel {
     std::string title;
-    std::vector<Point> points;  // real and imaginary part; what is not finite is left out
+    std::vector<ChartPoint> points;  // real and imaginary part; what is not finite is left out
   };
   std::string title = "", points_label = "", note = "";  // the note stands below
   std::vector<Panel> panels = {};
@@ -54,7 +54,7 @@ std::string chart_style();
 
 // Each point the mean of those within `reach` before and after it, fewer at the ends, so that both ends stay
 // in place. Points that are not finite are left out.
-std::vector<Point> smooth(const std::vector<Point>& points, std::size_t reach);
+std::vector<ChartPoint> smooth(const std::vector<ChartPoint>& points, std::size_t reach);
 
 // Text that stands in a page as it is: &, <, >, " escaped, control characters replaced.
 std::string escape_html(std::string_view text);
