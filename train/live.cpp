@@ -104,16 +104,6 @@ void Live::log(const std::string& text) {
   std::fflush(log_);
 }
 
-std::string with_commas(Index n) {
-  const std::string digits = std::to_string(n);
-  std::string text;
-  for (std::size_t i = 0; i < digits.size(); ++i) {
-    if (i > 0 && digits[i - 1] != '-' && (digits.size() - i) % 3 == 0) text += ',';
-    text += digits[i];
-  }
-  return text;
-}
-
 std::string short_number(double x) {
   if (x >= 1e9) return format("%.1fG", x / 1e9);
   if (x >= 1e6) return format("%.2fM", x / 1e6);

@@ -48,8 +48,7 @@ class Live {
   Index averaged_ = 0;
 };
 
-// "1,234,567", "81.3k", "1:23:45"
-std::string with_commas(Index n);
+// "81.3k", "1:23:45"
 std::string short_number(double x);
 std::string clock_time(double seconds);
 

@@ -10,6 +10,7 @@
 #include "train/live.h"
 #include "train/report.h"
 #include "train/run.h"
+#include "train/svg.h"
 #include "train/trainer.h"
 #include "train/watch.h"
 #include "train/write.h"
@@ -37,13 +38,13 @@ void introduce(Live& live, const Config& config, const Corpus& corpus, const Run
                double peak) {
   const ModelConfig& m = config.model;
   live.print("eigenformer " + std::string(version()) + ", run " + run.path);
-  live.print("data     " + corpus.name + ": " + with_commas(corpus.train.size()) + " tokens to train on, " +
-             with_commas(corpus.valid.size()) + " held out, vocabulary " +
-             with_commas(corpus.tokenizer.vocab_size()));
+  live.print("data     " + corpus.name + ": " + grouped(static_cast<double>(corpus.train.size())) +
+             " tokens to train on, " + grouped(static_cast<double>(corpus.valid.size())) +
+             " held out, vocabulary " + grouped(static_cast<double>(corpus.tokenizer.vocab_size())));
   live.print("model    " + std::to_string(m.layers) + " layers x " + std::to_string(m.heads) + " heads x " +
              std::to_string(m.channels) + " channels, feed-forward " + std::to_string(m.ffn) + ", context " +
-             std::to_string(m.context) + ", " + m.block + ": " + with_commas(trainer.parameters().count()) +
-             " parameters");
+             std::to_string(m.context) + ", " + m.block + ": " +
+             grouped(static_cast<double>(trainer.parameters().count())) + " parameters");
   const MemoryPlan plan = trainer.plan();
   live.print("memory   " + megabytes(plan.total()) + ": weights " + megabytes(plan.weights) + ", optimiser " +
              megabytes(plan.optimiser) + ", gradients " + megabytes(plan.gradients) + ", activations " +
@@ -178,7 +179,7 @@ class Session {
       live_->print(share);
     }
     if (const Index skipped = near_defective_count(); skipped > 0) {
-      live_->print("note: " + with_commas(skipped) +
+      live_->print("note: " + grouped(static_cast<double>(skipped)) +
                    " times an eigenvalue was so close to another that its gradient was left out");
     }
     write_report(run_.path);
