@@ -30,6 +30,7 @@ LIBRARY  := $(filter-out $(PROGRAMS:%=train/%.cpp),$(wildcard engine/*.cpp engin
 # The same sources are compiled for float32 (the programs and their tests) and for double (where gradients are
 # checked: tests/gradients/, and the golden files, which both must reproduce).
 TESTS    := $(wildcard tests/*.cpp)
+BENCHES  := steps probes
 GRADIENT_TESTS := $(wildcard tests/gradients/*.cpp) tests/golden_test.cpp tests/main.cpp
 DOUBLE_LIBRARY := $(filter-out data/% train/%,$(LIBRARY)) train/safetensors.cpp train/files.cpp train/presets.cpp
 float     = $(patsubst %.cpp,$(BUILD)/float/%.o,$(1))
@@ -51,7 +52,7 @@ $(BUILD)/test-float: $(call float,$(TESTS) $(LIBRARY))
 	$(CXX) $(OPTIMISE) $^ -o $@ $(CATCH_LIBS) $(LIBS)
 $(BUILD)/test-double: $(call double,$(GRADIENT_TESTS) $(DOUBLE_LIBRARY))
 	$(CXX) $(OPTIMISE) $^ -o $@ $(CATCH_LIBS) $(LIBS)
-$(BUILD)/bench-%: $(call float,tests/bench/%.cpp $(LIBRARY))
+$(BUILD)/bench-%: $(call float,tests/bench/%.cpp tests/bench/common.cpp $(LIBRARY))
 	$(CXX) $(OPTIMISE) $^ -o $@ $(LIBS)
 # Catch2 version 3 is a library; version 2 is a header, compiled in tests/main.cpp.
 CATCH_LIBS = $(shell pkg-config --libs catch2-with-main 2>/dev/null)
@@ -92,9 +93,9 @@ run-tests:
 	@$(BUILD)/test-double
 	@$(BUILD)/test-float
 
-bench: setup ## what each probe costs
-	@$(MAKE) --no-print-directory -j$(JOBS) -s $(BUILD)/bench-probes
-	@$(BUILD)/bench-probes
+bench: setup ## times: training steps beside PyTorch, ops, growth, probes (PYTHON=python3: one with PyTorch)
+	@$(MAKE) --no-print-directory -j$(JOBS) -s $(BENCHES:%=$(BUILD)/bench-%)
+	@for bench in $(BENCHES); do $(BUILD)/bench-$$bench || exit; done
 
 check: setup ## as test: g++ and clang++, warnings as errors; address and undefined-behaviour sanitisers
 	@.ci/check
