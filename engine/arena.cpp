@@ -44,11 +44,9 @@ void* Arena::allocate_bytes(std::size_t bytes) {
 // before it together: few chunks, and pages that are never touched cost nothing.
 void Arena::next_chunk(std::size_t bytes) {
   if (!chunks_.empty()) {
-    chunks_[chunk_].used = used_;
     while (chunk_ + 1 < chunks_.size()) {
       ++chunk_;
       used_ = 0;
-      chunks_[chunk_].used = 0;
       if (bytes <= chunks_[chunk_].size) return;
     }
   }
@@ -58,7 +56,7 @@ void Arena::next_chunk(std::size_t bytes) {
 #ifdef __linux__
   madvise(memory, size, MADV_HUGEPAGE);  // a wish; refusing it costs speed only
 #endif
-  chunks_.push_back({{static_cast<std::byte*>(memory), std::free}, size, 0});
+  chunks_.push_back({{static_cast<std::byte*>(memory), std::free}, size});
   chunk_ = chunks_.size() - 1;
   used_ = 0;
   ++system_allocations_;
@@ -79,14 +77,6 @@ void Arena::release(const Mark& mark) {
   used_ = mark.used;
   total_ = mark.total;
   blocks_.resize(mark.blocks);
-}
-
-void Arena::zero() {
-  for (std::size_t c = 0; c < chunks_.size() && c <= chunk_; ++c) {
-    const std::size_t used = c == chunk_ ? used_ : chunks_[c].used;
-    if (!guard_) std::memset(chunks_[c].memory.get(), 0, used);
-  }
-  for (const Block& block : blocks_) std::memset(block.begin, 0, block.size);
 }
 
 std::size_t Arena::bytes_reserved() const {

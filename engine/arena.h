@@ -33,9 +33,6 @@ class Arena {
   Mark mark() const { return {chunk_, used_, total_, blocks_.size()}; }
   void release(const Mark& mark);
 
-  // Sets every byte handed out since reset() to zero.
-  void zero();
-
   std::size_t bytes_in_use() const { return total_; }
   std::size_t bytes_peak() const { return peak_; }  // largest bytes_in_use() so far
   std::size_t bytes_reserved() const;
@@ -45,6 +42,7 @@ class Arena {
 
   // For tests: from now on fill each new block with NaN and surround it by guard bands.
   void guard(bool on) { guard_ = on; }
+  bool guarded() const { return guard_; }
   // Throws Error if a guard band was overwritten: of a live block, or of one that release() gave back since
   // reset().
   void check_guards() const;
@@ -53,7 +51,6 @@ class Arena {
   struct Chunk {
     std::unique_ptr<std::byte, void (*)(void*)> memory;
     std::size_t size;
-    std::size_t used;  // up to where zero() must clear, for chunks before the current one
   };
   struct Block {
     std::byte* begin;

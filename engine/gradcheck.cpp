@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/error.h"
+#include "engine/ops.h"
 #include "engine/tape.h"
 
 namespace ef {
@@ -62,7 +63,7 @@ class Evaluation {
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       if (!inputs_[i].grad) continue;
       const Values before = random_input(inputs_[i].shape, 1000 + i).values;
-      std::copy(before.begin(), before.end(), inputs_[i].grad);
+      std::copy(before.begin(), before.end(), static_cast<Real*>(inputs_[i].grad));
     }
     Tape::Scope scope(tape_);
     if (y_.grad) tape_.backward(y_, seed);
@@ -71,7 +72,7 @@ class Evaluation {
       if (!inputs_[i].grad) continue;
       gradients[i] = random_input(inputs_[i].shape, 1000 + i).values;
       for (std::size_t j = 0; j < gradients[i].size(); ++j)
-        gradients[i][j] = inputs_[i].grad[j] - gradients[i][j];
+        gradients[i][j] = inputs_[i].grad[static_cast<Index>(j)] - gradients[i][j];
     }
     return gradients;
   }
@@ -211,6 +212,23 @@ struct Check {
           throw Failure{"the gradient of input " + std::to_string(i) + " changes when input " +
                         std::to_string(skip) + " wants none"};
         }
+      }
+    }
+    as_activations(all, u, gradient);
+  }
+
+  // The gradients of activations come and go on the tape, and one may take over the memory of another.
+  void as_activations(const std::vector<bool>& all, const Values& u, const std::vector<Values>& gradient) {
+    const Function copied = [&](std::vector<Tensor> in) {
+      for (Tensor& x : in) x = scale(x, 1);
+      return f(in);
+    };
+    const std::vector<Values> others = Evaluation(elsewhere, copied, inputs, all).backward(u, inputs);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      for (std::size_t j = 0; j < gradient[i].size(); ++j) {
+        const double a = static_cast<double>(gradient[i][j]), b = static_cast<double>(others[i][j]);
+        if (std::fabs(a - b) <= 1e-9 * std::max(1.0, std::fabs(a))) continue;
+        throw Failure{"the gradient of input " + std::to_string(i) + " changes when it is an activation"};
       }
     }
   }

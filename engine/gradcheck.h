@@ -43,7 +43,7 @@ struct GradcheckVerdict {
 //   - each gradient agrees with central differences;
 //   - gradients are added to what stands there, not assigned (they start as random numbers);
 //   - an input that wants no gradient (grad == nullptr) is left alone, and the others' gradients are as
-//   before.
+//   before, and so are they where the inputs are activations instead of parameters.
 // Errors and numerical errors that f throws pass through. Throws Error in the float32 build.
 GradcheckVerdict gradcheck(const std::function<Tensor(const std::vector<Tensor>&)>& f,
                            const std::vector<GradcheckInput>& inputs, const GradcheckOptions& options = {});

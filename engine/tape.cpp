@@ -27,7 +27,11 @@ Tensor Tape::output(const char* op, const Shape& shape, std::initializer_list<Te
   y.shape = shape;
   y.name = op;
   y.data = activations_.allocate<Real>(shape.size());
-  if (recording && wants_gradient) y.grad = gradients_.allocate<Real>(shape.size());
+  if (!recording || !wants_gradient) return y;
+  y.grad = Gradient(new (activations_.allocate<Gradient::Slot>(1)) Gradient::Slot{nullptr, shape.size()});
+  for (const Tensor& input : inputs) {
+    if (input.grad.slot()) inputs_.push_back(input.grad);
+  }
   return y;
 }
 
@@ -43,10 +47,41 @@ void Tape::backward(const Tensor& y, std::span<const Real> seed) {
   if (static_cast<Index>(seed.size()) != y.size()) {
     fail("backward: seed", std::to_string(seed.size()) + " numbers", std::to_string(y.size()));
   }
-  gradients_.zero();
+  open(y.grad);
   // Added, as y may share its gradient with a parameter (reshape).
-  for (std::size_t i = 0; i < seed.size(); ++i) y.grad[i] += seed[i];
-  for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) node->run(node->backward);
+  for (std::size_t i = 0; i < seed.size(); ++i) y.grad[static_cast<Index>(i)] += seed[i];
+  for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
+    if (!node->output.slot()->data) continue;  // y was not computed from this
+    Gradient::Slot* heir = node->takes_over.slot();
+    if (heir && heir->data) heir = nullptr;
+    if (heir) heir->data = node->output;
+    for (std::size_t i = node->first_input; i < node->last_input; ++i) open(inputs_[i]);
+    node->run(node->backward);
+    if (heir)
+      node->output.slot()->data = nullptr;
+    else
+      close(node->output);
+  }
+}
+
+void Tape::open(const Gradient& gradient) {
+  Gradient::Slot* slot = gradient.slot();
+  if (!slot || slot->data) return;
+  // The memory that was given back last is the likeliest to be in cache. Under guard each has its own.
+  const auto same_size = [&](const Gradient::Slot& other) { return other.size == slot->size; };
+  const auto found = std::find_if(free_.rbegin(), free_.rend(), same_size);
+  if (found != free_.rend() && !gradients_.guarded()) {
+    slot->data = found->data;
+    free_.erase(std::next(found).base());
+  } else {
+    slot->data = gradients_.allocate<Real>(slot->size);
+  }
+  std::fill_n(slot->data, slot->size, Real(0));
+}
+
+void Tape::close(const Gradient& gradient) {
+  free_.push_back(*gradient.slot());
+  gradient.slot()->data = nullptr;
 }
 
 void Tape::add_penalty(const Tensor& penalty) {
@@ -65,6 +100,9 @@ void Tape::reset() {
   activations_.reset();
   gradients_.reset();
   nodes_.clear();
+  inputs_.clear();
+  first_input_ = 0;
+  free_.clear();
   penalties_.clear();
   stream_ = 0;
   last_parameter_ = "";

@@ -48,23 +48,39 @@ class Tape {
   std::uint64_t next_stream() { return stream_++; }
 
   // The tensor that an op is about to compute from these inputs; data not initialised. It gets a gradient if
-  // the tape is recording and an input has one.
+  // the tape is recording and an input has one. The op's backward may add to the gradients of these inputs
+  // and of no others.
   Tensor output(const char* op, const Shape& shape, std::initializer_list<Tensor> inputs);
 
   // Ends an op: puts its backward on the tape, if y has a gradient. backward() reads y.grad and ADDS to the
   // gradients of the inputs. It captures by value what it needs (the captures are what is saved).
   template <class Backward>
   Tensor record(const Tensor& y, Backward backward) {
+    return record(y, {}, backward);
+  }
+
+  // The same for an op that makes the gradient of x from that of y place by place. If nothing was added to
+  // that of x yet, x takes over the memory of y's gradient instead of getting its own: then x.grad == y.grad,
+  // and backward() must replace what it reads there instead of adding (see pass_on).
+  template <class Backward>
+  Tensor record(const Tensor& y, const Gradient& takes_over, Backward backward) {
     static_assert(std::is_trivially_destructible_v<Backward>, "capture tensors, pointers and numbers only");
     if (check_finite) check_values(y);
-    if (!y.grad) return y;
+    if (!y.grad) {
+      inputs_.resize(first_input_);
+      return y;
+    }
     void* place = activations_.allocate<Backward>(1);
-    nodes_.push_back({y, [](void* f) { (*static_cast<Backward*>(f))(); }, new (place) Backward(backward)});
+    nodes_.push_back({y.grad, takes_over, first_input_, inputs_.size(),
+                      [](void* f) { (*static_cast<Backward*>(f))(); }, new (place) Backward(backward)});
+    first_input_ = inputs_.size();
     return y;
   }
 
-  // Sets the gradients of all tensors on the tape to zero, d(loss)/d(loss) to one, and runs the tape in
-  // reverse. Gradients of parameters are added to: whoever owns them zeroes them. loss: [1], from this tape.
+  // Sets d(loss)/d(loss) to one and runs the tape in reverse. The gradient of an activation is set to zero
+  // just before the first op that adds to it, and its memory goes to the next one when the op that made the
+  // tensor has passed it on: so gradients take little memory, most of it still in cache. Gradients of
+  // parameters are added to: whoever owns them zeroes them. loss: [1], from this tape.
   void backward(const Tensor& loss);
 
   // The same from any tensor of this tape, whose gradient is given: adds (dy/dx)^T seed to every x.grad.
@@ -90,18 +106,38 @@ class Tape {
 
  private:
   struct Node {
-    Tensor output;
+    Gradient output, takes_over;
+    std::size_t first_input, last_input;  // in inputs_
     void (*run)(void*);
     void* backward;
   };
   void check_values(const Tensor& y) const;
+  void open(const Gradient& gradient);   // gives it memory, set to zero, if it has none
+  void close(const Gradient& gradient);  // takes it back
 
   static thread_local Tape* current_;
   Arena activations_, gradients_;
   std::vector<Node> nodes_;
+  std::vector<Gradient> inputs_;      // of all nodes
+  std::size_t first_input_ = 0;       // of the node that is not recorded yet
+  std::vector<Gradient::Slot> free_;  // memory of gradients that have been passed on
   std::vector<Tensor> penalties_;
   std::uint64_t stream_ = 0;
   const char* last_parameter_ = "";  // for messages: the parameter that was used last
 };
+
+// The backward of an op recorded with takes_over = x.grad: dx_i = derivative(i, dy_i) is added, or put in the
+// place of dy_i.
+template <class Derivative>
+void pass_on(const Tensor& y, const Tensor& x, Derivative derivative) {
+  const Real* dy = y.grad;
+  Real* dx = x.grad;
+  const Index n = y.size();
+  if (dx == dy) {
+    for (Index i = 0; i < n; ++i) dx[i] = derivative(i, dx[i]);
+  } else {
+    for (Index i = 0; i < n; ++i) dx[i] += derivative(i, dy[i]);
+  }
+}
 
 }  // namespace ef

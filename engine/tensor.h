@@ -30,12 +30,32 @@ struct Shape {
   bool operator==(const Shape& other) const = default;
 };
 
+// Where the gradient of a tensor is: as good as a Real*. That of a weight stays where its owner put it. That
+// of an activation has memory only while the backward pass needs it (see Tape::backward): between the first
+// op that adds to it and the op that made the tensor.
+class Gradient {
+ public:
+  struct Slot {
+    Real* data = nullptr;
+    Index size = 0;
+  };
+  Gradient(Real* where = nullptr) : where_(where) {}
+  explicit Gradient(Slot* slot) : slot_(slot) {}
+  operator Real*() const { return slot_ ? slot_->data : where_; }
+  explicit operator bool() const { return slot_ || where_; }  // whether a gradient is wanted
+  Slot* slot() const { return slot_; }                        // nullptr for that of a weight
+
+ private:
+  Real* where_ = nullptr;
+  Slot* slot_ = nullptr;
+};
+
 // Copies of a Tensor share numbers and gradient. The memory belongs to a Tape (activations) or to
 // Parameters (weights); a Tensor owns nothing.
 struct Tensor {
   Shape shape;
   Real* data = nullptr;
-  Real* grad = nullptr;   // same shape as data; nullptr where no gradient is wanted
+  Gradient grad = {};     // same shape as data; false where no gradient is wanted
   const char* name = "";  // a parameter's path, or the op that made it
 
   Index size() const { return shape.size(); }

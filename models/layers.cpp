@@ -19,7 +19,7 @@ std::vector<QKProduct> qk_products(const Linear& query, const Linear& key, Index
     const Index offset = head * rank * width;
     weight.shape = {rank, width};
     if (weight.data) weight.data += offset;
-    if (weight.grad) weight.grad += offset;
+    if (weight.grad) weight.grad = weight.grad + offset;
     return weight;
   };
   std::vector<QKProduct> products;

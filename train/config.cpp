@@ -55,7 +55,8 @@ FieldList fields(Config& c) {
   f.group = "Training";
   f.add("steps", c.steps, "updates");
   f.add("batch", c.batch, "sequences an update, over all workers");
-  f.add("micro-batch", c.micro_batch, "at most so many sequences at once in a worker (0: its whole share)");
+  f.add("micro-batch", c.micro_batch,
+        "at most so many sequences at once in a worker (0: what suits the cache)");
   f.add("workers", c.workers, "threads (0: one for each processor)");
   f.add("seed", c.seed, "of weights, data order and dropout");
   f.add("optimiser", c.optimiser, "optimiser", {"adamw", "fairseq-adam"});

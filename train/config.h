@@ -24,7 +24,7 @@ struct Config {
   // Training
   Index steps = 1000;     // updates
   Index batch = 16;       // sequences an update, over all workers
-  Index micro_batch = 0;  // at most so many sequences at once in a worker; 0: its whole share
+  Index micro_batch = 0;  // at most so many sequences at once in a worker; 0: see automatic_micro_batch()
   Index workers = 0;      // threads; 0: one for each processor
   std::uint64_t seed = 1;
   std::string optimiser = "adamw";

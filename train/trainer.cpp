@@ -9,6 +9,21 @@
 
 namespace ef {
 
+Index automatic_micro_batch(const ModelConfig& model, Index parameters, Index sequences) {
+  const double cache = 0x1p21;     // bytes: the second-level cache of a core, usually 1 to 2 MiB
+  const double fewest_rows = 128;  // below this matmuls lose more than the cache gains
+  const double passes = 4;         // how often a step reads or writes each activation, or weight and gradient
+  const double activations =
+      static_cast<double>(10 * model.channels + 2 * model.ffn) * sizeof(Real);  // a token's, in a layer
+  const auto tokens = static_cast<double>(model.context);
+  const double fitting = std::max(1.0, std::floor(cache / (activations * tokens)));
+  if (fitting * tokens < fewest_rows || fitting * tokens * activations > 2 * cache) return sequences;
+  const double all = static_cast<double>(sequences), times = std::ceil(all / fitting);
+  const double saved = passes * all * tokens * activations * static_cast<double>(model.layers);
+  const double lost = passes * (times - 1) * static_cast<double>(parameters) * sizeof(Real);
+  return saved > lost ? static_cast<Index>(std::ceil(all / times)) : sequences;
+}
+
 Trainer::Trainer(const Config& config, Workers& workers) : config_(config), workers_(workers) {
   config_.schedule.total = config.steps;
   const Builder declaring(parameters_, nullptr);
@@ -22,6 +37,9 @@ Trainer::Trainer(const Config& config, Workers& workers) : config_(config), work
       pieces_.push_back({p.offset + at, std::min(most, p.shape.size() - at), 0});
     }
   }
+  const Index most = std::max<Index>(1, (config.batch + workers.count() - 1) / workers.count());
+  micro_batch_ = config.micro_batch > 0 ? config.micro_batch
+                                        : automatic_micro_batch(config.model, parameters_.count(), most);
   optimiser_ = make_optimiser(config.optimiser, parameters_, config.adam, decay_group(config.decay));
   for (Index worker = 0; worker < workers.count(); ++worker) {
     auto replica = std::make_unique<Replica>();
@@ -48,9 +66,8 @@ void Trainer::forward_backward(Replica& replica, const Batch& batch, Share rows,
   tape.check_finite = check_finite;
   tape.random = {config_.seed, 0, static_cast<std::uint64_t>(done)};
   const CrossEntropy options{static_cast<double>(std::max<Index>(batch.scored, 1)), config_.label_smoothing};
-  const Index chunk = config_.micro_batch > 0 ? config_.micro_batch : std::max<Index>(rows.size(), 1);
-  for (Index first = rows.first; first < rows.last; first += chunk) {
-    const Index sequences = std::min(chunk, rows.last - first);
+  for (Index first = rows.first; first < rows.last; first += micro_batch_) {
+    const Index sequences = std::min(micro_batch_, rows.last - first);
     const auto at = static_cast<std::size_t>(first * batch.tokens);
     const auto count = static_cast<std::size_t>(sequences * batch.tokens);
     tape.reset();

@@ -42,6 +42,12 @@ struct MemoryPlan {
   std::size_t total() const { return weights + optimiser + gradients + activations + activation_gradients; }
 };
 
+// How many of its `sequences` a worker takes at once where nobody says. A few at a time keep activations in
+// cache, but each time all weights and their gradients are read anew; and matmuls want rows enough. A
+// function of sizes alone, not of the machine: it decides the order of additions, so it belongs to what is
+// repeatable.
+Index automatic_micro_batch(const ModelConfig& model, Index parameters, Index sequences);
+
 class Trainer {
  public:
   // Draws the weights from config.seed. config.model.vocab must be set. Error if the configuration makes no
@@ -97,6 +103,7 @@ class Trainer {
   };
 
   Config config_;
+  Index micro_batch_;
   Workers& workers_;
   std::vector<Piece> pieces_;
   Parameters parameters_;

@@ -18,11 +18,8 @@ Tensor elementwise(const char* op, const Tensor& x, Value value, Derivative deri
   const Real* in = x.data;
   Real* out = y.data;
   for (Index i = 0; i < n; ++i) out[i] = value(in[i]);
-  return Tape::current().record(y, [=] {
-    Real* dx = x.grad;
-    const Real* dy = y.grad;
-    for (Index i = 0; i < n; ++i) dx[i] += derivative(in[i]) * dy[i];
-  });
+  return Tape::current().record(
+      y, x.grad, [=] { pass_on(y, x, [=](Index i, Real dy) { return derivative(in[i]) * dy; }); });
 }
 
 Real sigmoid(Real x) { return 1 / (1 + fast_exp(-x)); }

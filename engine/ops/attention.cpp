@@ -6,6 +6,9 @@
 // The rows are worked in blocks of queries, so that S and dP of a block stay in cache and the half of S that
 // lies in the future is never computed. P is not kept: the backward computes it again from S and the log of
 // each row's sum (as Dao et al. 2022), which is all that is saved.
+#include <algorithm>
+#include <limits>
+
 #include "engine/blas.h"
 #include "engine/ops.h"
 #include "engine/softmax_row.h"
@@ -18,16 +21,26 @@ using blas::gemm;
 using enum blas::Op;
 
 constexpr Index block = 64;  // queries at a time: S of a block is 64 x T
+constexpr Index lanes = 16;  // numbers in a vector register, at most: a loop over whole registers has no rest
+constexpr Real minus_infinity = -std::numeric_limits<Real>::infinity();
+
+Index whole_lanes(Index n) { return (n + lanes - 1) / lanes * lanes; }
 
 // One head of one sequence, as it lies in [B, T, C]: D numbers a token, C apart.
 struct Head {
   Index tokens, dim, stride;
 };
 
-// S = scale Q K^T for queries [first, first + rows), over the keys that the last of them sees.
-void scores(const Head& h, const Real* q, const Real* k, Index first, Index rows, Real scale, Real* s) {
-  const Index seen = first + rows;
-  gemm(as_is, transposed, rows, seen, h.dim, scale, q + first * h.stride, h.stride, k, h.stride, 0, s, seen);
+// S = scale Q K^T for queries [first, first + rows), over the keys that the last of them sees; `width`
+// numbers a row. What a query must not see is -infinity, up to whole lanes.
+void scores(const Head& h, const Real* q, const Real* k, Index first, Index rows, Real scale, Real* s,
+            Index width) {
+  gemm(as_is, transposed, rows, first + rows, h.dim, scale, q + first * h.stride, h.stride, k, h.stride, 0, s,
+       width);
+  for (Index i = 0; i < rows; ++i) {
+    const Index n = first + i + 1;
+    std::fill(s + i * width + n, s + i * width + whole_lanes(n), minus_infinity);
+  }
 }
 
 }  // namespace
@@ -58,53 +71,57 @@ Tensor causal_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index
 
   {
     Scratch scratch(tape.activations());
-    Real* p = scratch.reals(block * tokens);
+    Real* p = scratch.reals(block * whole_lanes(tokens));
     each_block([&](Index at, Index row, Index first, Index rows) {
-      const Index seen = first + rows;
-      scores(head, q.data + at, k.data + at, first, rows, factor, p);
+      const Index seen = first + rows, width = whole_lanes(seen);
+      scores(head, q.data + at, k.data + at, first, rows, factor, p, width);
       for (Index i = 0; i < rows; ++i) {
-        Real* p_row = p + i * seen;
-        log_sums[row + first + i] = softmax_row(p_row, p_row, first + i + 1);
-        std::fill(p_row + first + i + 1, p_row + seen, Real(0));
+        Real* p_row = p + i * width;
+        const Index n = whole_lanes(first + i + 1);
+        log_sums[row + first + i] = softmax_row(p_row, p_row, n);
+        std::fill(p_row + n, p_row + width, Real(0));
         if (!pattern) continue;
         Real* out = pattern + (row + first + i) * tokens;
         std::copy_n(p_row, seen, out);
         std::fill(out + seen, out + tokens, Real(0));
       }
-      gemm(as_is, as_is, rows, head.dim, seen, 1, p, seen, v.data + at, channels, 0,
+      gemm(as_is, as_is, rows, head.dim, seen, 1, p, width, v.data + at, channels, 0,
            y.data + at + first * channels, channels);
     });
   }
 
   return tape.record(y, [=] {
     Scratch scratch(Tape::current().activations());
-    Real* p = scratch.reals(block * tokens);
-    Real* ds = scratch.reals(block * tokens);
+    Real* p = scratch.reals(block * whole_lanes(tokens));
+    Real* ds = scratch.reals(block * whole_lanes(tokens));
     each_block([&](Index at, Index row, Index first, Index rows) {
-      const Index seen = first + rows, from = at + first * channels;
+      const Index seen = first + rows, width = whole_lanes(seen), from = at + first * channels;
       const Real* dy = y.grad + from;
-      scores(head, q.data + at, k.data + at, first, rows, factor, p);
+      scores(head, q.data + at, k.data + at, first, rows, factor, p, width);
       for (Index i = 0; i < rows; ++i) {
-        Real* p_row = p + i * seen;
+        Real* p_row = p + i * width;
         const Real log_sum = log_sums[row + first + i];
-        for (Index t = 0; t <= first + i; ++t) p_row[t] = fast_exp(p_row[t] - log_sum);
-        std::fill(p_row + first + i + 1, p_row + seen, Real(0));
+        const Index n = whole_lanes(first + i + 1);
+        for (Index t = 0; t < n; ++t) p_row[t] = fast_exp(p_row[t] - log_sum);
+        std::fill(p_row + n, p_row + width, Real(0));
       }
       if (v.grad)
-        gemm(transposed, as_is, seen, head.dim, rows, 1, p, seen, dy, channels, 1, v.grad + at, channels);
+        gemm(transposed, as_is, seen, head.dim, rows, 1, p, width, dy, channels, 1, v.grad + at, channels);
       if (!q.grad && !k.grad) return;
-      gemm(as_is, transposed, rows, seen, head.dim, 1, dy, channels, v.data + at, channels, 0, ds, seen);
+      gemm(as_is, transposed, rows, seen, head.dim, 1, dy, channels, v.data + at, channels, 0, ds, width);
       for (Index i = 0; i < rows; ++i) {
+        const Real *dy_row = dy + i * channels, *y_row = y.data + from + i * channels, *p_row = p + i * width;
+        Real* ds_row = ds + i * width;
         Real delta = 0;
-        for (Index d = 0; d < head.dim; ++d) delta += dy[i * channels + d] * y.data[from + i * channels + d];
-        for (Index t = 0; t < seen; ++t) ds[i * seen + t] = p[i * seen + t] * (ds[i * seen + t] - delta);
+        EF_REDUCE(delta) for (Index d = 0; d < head.dim; ++d) delta += dy_row[d] * y_row[d];
+        for (Index t = 0; t < seen; ++t) ds_row[t] = p_row[t] * (ds_row[t] - delta);
       }
       if (q.grad) {
-        gemm(as_is, as_is, rows, head.dim, seen, factor, ds, seen, k.data + at, channels, 1, q.grad + from,
+        gemm(as_is, as_is, rows, head.dim, seen, factor, ds, width, k.data + at, channels, 1, q.grad + from,
              channels);
       }
       if (k.grad) {
-        gemm(transposed, as_is, seen, head.dim, rows, factor, ds, seen, q.data + from, channels, 1,
+        gemm(transposed, as_is, seen, head.dim, rows, factor, ds, width, q.data + from, channels, 1,
              k.grad + at, channels);
       }
     });

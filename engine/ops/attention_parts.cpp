@@ -17,13 +17,11 @@ Tensor soft_cap(const Tensor& x, double cap) {
   const Real* in = x.data;
   Real* out = y.data;
   for (Index i = 0; i < n; ++i) out[i] = c * fast_tanh(in[i] * inverse);
-  return Tape::current().record(y, [=] {
-    Real* dx = x.grad;
-    const Real* dy = y.grad;
-    for (Index i = 0; i < n; ++i) {
+  return Tape::current().record(y, x.grad, [=] {
+    pass_on(y, x, [=](Index i, Real dy) {
       const Real t = out[i] * inverse;
-      dx[i] += (1 - t * t) * dy[i];
-    }
+      return (1 - t * t) * dy;
+    });
   });
 }
 

@@ -83,12 +83,12 @@ Tensor cross_entropy(const Tensor& logits, std::span<const std::int32_t> targets
   });
 }
 
-// cross_entropy(linear(x, w, {}), targets) without ever holding all logits: they are made, and turned into
-// their own gradient in place, a block of rows at a time, while they are in cache. With dz as above, for
-// d(loss) = 1:
+// cross_entropy(linear(x, w, {}), targets) in blocks of rows: the logits of a block are made, and turned into
+// their own gradient in place, while they are in cache. With dz as above, for d(loss) = 1:
 //   dx = dz w,   dw = sum over blocks of dz^T x.
-// Both are computed in the forward, as the logits are at hand there only, and multiplied by the gradient of
-// the loss in the backward. Saved: dx, dw.
+// As dz is at hand in the forward only, it does the work of the backward, which then multiplies by the
+// gradient of the loss. Saved: dx, and the smaller of dw and dz; so all logits are kept only where they are
+// few.
 Tensor linear_cross_entropy(const Tensor& x, const Tensor& w, std::span<const std::int32_t> targets,
                             const CrossEntropy& options) {
   const char* const op = "linear_cross_entropy";
@@ -103,17 +103,20 @@ Tensor linear_cross_entropy(const Tensor& x, const Tensor& w, std::span<const st
 
   Tape& tape = Tape::current();
   Tensor loss = tape.output(op, {1}, {x, w});
-  Real* dx = loss.grad && x.grad ? tape.activations().allocate<Real>(x.size()) : nullptr;
-  Real* dw = loss.grad && w.grad ? tape.activations().allocate<Real>(w.size()) : nullptr;
+  const bool wants_dx = loss.grad && x.grad, wants_dw = loss.grad && w.grad, keeps_dz = wants_dw && rows <= c;
+  Real* dx = wants_dx ? tape.activations().allocate<Real>(x.size()) : nullptr;
+  Real* dz = keeps_dz ? tape.activations().allocate<Real>(rows * vocab) : nullptr;
+  Real* dw = wants_dw && !keeps_dz ? tape.activations().allocate<Real>(w.size()) : nullptr;
   if (dw) std::fill_n(dw, w.size(), Real(0));
   double total = 0;
   {
-    constexpr Index block = 128;  // rows: enough for gemm, and few enough for their logits to stay in cache
+    constexpr Index block = 256;  // rows: enough for gemm, at little memory
     Scratch scratch(tape.activations());
-    Real* logits = scratch.reals(std::min(block, rows) * vocab);
+    Real* const place = dz ? nullptr : scratch.reals(std::min(block, rows) * vocab);
     for (Index first = 0; first < rows; first += block) {
       const Index n = std::min(block, rows - first);
       const Real* x_block = x.data + first * c;
+      Real* logits = dz ? dz + first * vocab : place;
       gemm(as_is, transposed, n, vocab, c, 1, x_block, c, w.data, c, 0, logits, vocab);
       for (Index r = 0; r < n; ++r) {
         Real* z = logits + r * vocab;
@@ -139,12 +142,10 @@ Tensor linear_cross_entropy(const Tensor& x, const Tensor& w, std::span<const st
   loss.data[0] = Real(total / options.divisor);
   return tape.record(loss, [=] {
     const Real dy = loss.grad[0];
-    if (dx) {
-      for (Index i = 0, size = rows * c; i < size; ++i) x.grad[i] += dy * dx[i];
-    }
-    if (dw) {
-      for (Index i = 0, size = vocab * c; i < size; ++i) w.grad[i] += dy * dw[i];
-    }
+    Real *x_grad = x.grad, *w_grad = w.grad;
+    for (Index i = 0; dx && i < rows * c; ++i) x_grad[i] += dy * dx[i];
+    for (Index i = 0; dw && i < vocab * c; ++i) w_grad[i] += dy * dw[i];
+    if (dz) gemm(transposed, as_is, vocab, c, rows, dy, dz, vocab, x.data, c, 1, w_grad, c);
   });
 }
 

@@ -31,16 +31,13 @@ Tensor add(const Tensor& a, const Tensor& b) {
   for (Index r = 0; r < repeats; ++r) {
     for (Index i = 0; i < n; ++i) y.data[r * n + i] = a.data[r * n + i] + b.data[i];
   }
-  return Tape::current().record(y, [=] {
-    for (Index r = 0; r < repeats; ++r) {
-      const Real* dy = y.grad + r * n;
-      if (a.grad) {
-        for (Index i = 0; i < n; ++i) a.grad[r * n + i] += dy[i];
-      }
-      if (b.grad) {
-        for (Index i = 0; i < n; ++i) b.grad[i] += dy[i];
-      }
+  return Tape::current().record(y, a.grad, [=] {
+    const Real* dy = y.grad;
+    Real* db = b.grad;
+    for (Index r = 0; db && r < repeats; ++r) {
+      for (Index i = 0; i < n; ++i) db[i] += dy[r * n + i];
     }
+    if (a.grad && a.grad != y.grad) pass_on(y, a, [](Index, Real d) { return d; });
   });
 }
 
@@ -53,14 +50,11 @@ Tensor mul(const Tensor& a, const Tensor& b) {
     for (Index i = 0; i < n; ++i) y.data[r * n + i] = a.data[r * n + i] * b.data[i];
   }
   return Tape::current().record(y, [=] {
+    const Real* dy = y.grad;
+    Real *da = a.grad, *db = b.grad;
     for (Index r = 0; r < repeats; ++r) {
-      const Real* dy = y.grad + r * n;
-      if (a.grad) {
-        for (Index i = 0; i < n; ++i) a.grad[r * n + i] += dy[i] * b.data[i];
-      }
-      if (b.grad) {
-        for (Index i = 0; i < n; ++i) b.grad[i] += dy[i] * a.data[r * n + i];
-      }
+      for (Index i = 0; da && i < n; ++i) da[r * n + i] += dy[r * n + i] * b.data[i];
+      for (Index i = 0; db && i < n; ++i) db[i] += dy[r * n + i] * a.data[r * n + i];
     }
   });
 }
@@ -70,9 +64,8 @@ Tensor scale(const Tensor& x, Real factor) {
   Tensor y = Tape::current().output("scale", x.shape, {x});
   const Index n = x.size();
   for (Index i = 0; i < n; ++i) y.data[i] = factor * x.data[i];
-  return Tape::current().record(y, [=] {
-    for (Index i = 0; i < n; ++i) x.grad[i] += factor * y.grad[i];
-  });
+  return Tape::current().record(y, x.grad,
+                                [=] { pass_on(y, x, [=](Index, Real dy) { return factor * dy; }); });
 }
 
 // y = m x / (1 - p), m = 0 with probability p, else 1 (Srivastava et al. 2014).  dx = m dy / (1 - p).
@@ -101,7 +94,7 @@ Tensor dropout(const Tensor& x, double p) {
   };
   Tensor y = tape.output("dropout", x.shape, {x});
   masked(x.data, y.data, false);
-  return tape.record(y, [=] { masked(y.grad, x.grad, true); });
+  return tape.record(y, x.grad, [=] { masked(y.grad, x.grad, x.grad != y.grad); });
 }
 
 }  // namespace ef

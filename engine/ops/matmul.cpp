@@ -30,10 +30,10 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
   return Tape::current().record(y, [=] {
     if (x.grad) gemm(as_is, as_is, rows, in, out, 1, y.grad, out, w.data, in, 1, x.grad, in);
     if (w.grad) gemm(transposed, as_is, out, in, rows, 1, y.grad, out, x.data, in, 1, w.grad, in);
-    if (b.grad) {
-      for (Index r = 0; r < rows; ++r) {
-        for (Index i = 0; i < out; ++i) b.grad[i] += y.grad[r * out + i];
-      }
+    const Real* dy = y.grad;
+    Real* db = b.grad;
+    for (Index r = 0; db && r < rows; ++r) {
+      for (Index i = 0; i < out; ++i) db[i] += dy[r * out + i];
     }
   });
 }

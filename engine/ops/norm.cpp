@@ -35,25 +35,24 @@ Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, doubl
     inverses[r] = inverse;
   }
   return tape.record(y, [=] {
+    const Real* g = gain.data;
+    Real *dg = gain.grad, *db = bias.grad;
     for (Index r = 0; r < rows; ++r) {
       const Real *in = x.data + r * c, *dy = y.grad + r * c;
       const Real mean = means[r], inverse = inverses[r];
       if (x.grad) {
+        Real* dx = x.grad + r * c;
         Real e_sum = 0, en_sum = 0;
-        EF_REDUCE(e_sum) for (Index i = 0; i < c; ++i) e_sum += gain.data[i] * dy[i];
-        EF_REDUCE(en_sum) for (Index i = 0; i < c; ++i) en_sum += gain.data[i] * dy[i] * (in[i] - mean);
+        EF_REDUCE(e_sum) for (Index i = 0; i < c; ++i) e_sum += g[i] * dy[i];
+        EF_REDUCE(en_sum) for (Index i = 0; i < c; ++i) en_sum += g[i] * dy[i] * (in[i] - mean);
         const Real e_mean = e_sum / Real(c), en_mean = en_sum * inverse / Real(c);
         for (Index i = 0; i < c; ++i) {
           const Real n = (in[i] - mean) * inverse;
-          x.grad[r * c + i] += inverse * (gain.data[i] * dy[i] - e_mean - n * en_mean);
+          dx[i] += inverse * (g[i] * dy[i] - e_mean - n * en_mean);
         }
       }
-      if (gain.grad) {
-        for (Index i = 0; i < c; ++i) gain.grad[i] += dy[i] * (in[i] - mean) * inverse;
-      }
-      if (bias.grad) {
-        for (Index i = 0; i < c; ++i) bias.grad[i] += dy[i];
-      }
+      for (Index i = 0; dg && i < c; ++i) dg[i] += dy[i] * (in[i] - mean) * inverse;
+      for (Index i = 0; db && i < c; ++i) db[i] += dy[i];
     }
   });
 }
@@ -75,20 +74,19 @@ Tensor rms_norm(const Tensor& x, const Tensor& gain, double epsilon) {
     inverses[r] = inverse;
   }
   return tape.record(y, [=] {
+    const Real* g = gain.data;
+    Real* dg = gain.grad;
     for (Index r = 0; r < rows; ++r) {
       const Real *in = x.data + r * c, *dy = y.grad + r * c;
       const Real inverse = inverses[r];
       if (x.grad) {
+        Real* dx = x.grad + r * c;
         Real ex_sum = 0;
-        EF_REDUCE(ex_sum) for (Index i = 0; i < c; ++i) ex_sum += gain.data[i] * dy[i] * in[i];
+        EF_REDUCE(ex_sum) for (Index i = 0; i < c; ++i) ex_sum += g[i] * dy[i] * in[i];
         const Real en_mean = ex_sum * inverse / Real(c);
-        for (Index i = 0; i < c; ++i) {
-          x.grad[r * c + i] += inverse * (gain.data[i] * dy[i] - in[i] * inverse * en_mean);
-        }
+        for (Index i = 0; i < c; ++i) dx[i] += inverse * (g[i] * dy[i] - in[i] * inverse * en_mean);
       }
-      if (gain.grad) {
-        for (Index i = 0; i < c; ++i) gain.grad[i] += dy[i] * in[i] * inverse;
-      }
+      for (Index i = 0; dg && i < c; ++i) dg[i] += dy[i] * in[i] * inverse;
     }
   });
 }

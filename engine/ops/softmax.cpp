@@ -18,10 +18,11 @@ Tensor softmax_rows(const char* op, const Tensor& x, Width width) {
   return Tape::current().record(y, [=] {
     for (Index r = 0; r < rows; ++r) {
       const Real *out = y.data + r * c, *dy = y.grad + r * c;
+      Real* dx = x.grad + r * c;
       const Index n = width(r);
       Real dot = 0;
       EF_REDUCE(dot) for (Index i = 0; i < n; ++i) dot += out[i] * dy[i];
-      for (Index i = 0; i < n; ++i) x.grad[r * c + i] += out[i] * (dy[i] - dot);
+      for (Index i = 0; i < n; ++i) dx[i] += out[i] * (dy[i] - dot);
     }
   });
 }

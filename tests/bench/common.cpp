@@ -119,13 +119,14 @@ std::string machine() {
   const std::time_t today = std::time(nullptr);
   std::strftime(date, sizeof date, "%Y-%m-%d", std::localtime(&today));
   const auto kib = [](int name) { return sysconf(name) / 1024; };
-  const double gib = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE)) / 0x1p30;
+  const double gib =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE)) / 0x1p30;
   return text("%s; %s, %u processors, L1d %ld KiB, L2 %ld KiB, L3 %ld KiB; %.0f GiB memory\n", date,
               line_of("/proc/cpuinfo", "model name").c_str(), std::thread::hardware_concurrency(),
               kib(_SC_LEVEL1_DCACHE_SIZE), kib(_SC_LEVEL2_CACHE_SIZE), kib(_SC_LEVEL3_CACHE_SIZE), gib) +
          text("%s, Linux %s, compiler %s, %s; version %s\n",
-              line_of("/etc/os-release", "PRETTY_NAME").c_str(), system.release, __VERSION__, openblas_get_config(),
-              version());
+              line_of("/etc/os-release", "PRETTY_NAME").c_str(), system.release, __VERSION__,
+              openblas_get_config(), version());
 }
 
 void wait_until_quiet() {
@@ -134,12 +135,14 @@ void wait_until_quiet() {
     std::this_thread::sleep_for(std::chrono::seconds(1));
     const double share = load.share();
     if (share < 0.03) return;
-    if (second % 10 == 0) std::fprintf(stderr, "waiting: other programs use %.0f %% of a processor\n", 100 * share);
+    if (second % 10 == 0)
+      std::fprintf(stderr, "waiting: other programs use %.0f %% of a processor\n", 100 * share);
   }
   fail("machine", "other programs busy for ten minutes", "a quiet one, to measure on");
 }
 
-ForeignLoad::ForeignLoad(std::vector<pid_t> mine) : mine_(std::move(mine)), start_(now()), before_(foreign()) {}
+ForeignLoad::ForeignLoad(std::vector<pid_t> mine)
+    : mine_(std::move(mine)), start_(now()), before_(foreign()) {}
 
 double ForeignLoad::foreign() const {
   double mine = own_seconds();
@@ -171,7 +174,7 @@ std::vector<Case> cases() {
     c.model.vocab = vocab;
     c.model.dropout = 0;
     c.batch = batch;
-    c.micro_batch = std::getenv("EF_MICRO") ? std::atoi(std::getenv("EF_MICRO")) : 0;
+    c.micro_batch = 0;
     c.clip = 0;
     c.optimiser = "adamw";
     c.decay = "all";
@@ -237,10 +240,10 @@ double sgemm_seconds(const std::vector<Product>& products, Index workers) {
     const double seconds = time_together(workers, 0.15, [&](Index worker) {
       Operands& o = operands[static_cast<std::size_t>(worker)];
       cblas_sgemm(CblasRowMajor, p.transpose_a ? CblasTrans : CblasNoTrans,
-                  p.transpose_b ? CblasTrans : CblasNoTrans, static_cast<blasint>(p.m), static_cast<blasint>(p.n),
-                  static_cast<blasint>(p.k), 1, o.a.data(), static_cast<blasint>(p.transpose_a ? p.m : p.k),
-                  o.b.data(), static_cast<blasint>(p.transpose_b ? p.k : p.n), 0, o.c.data(),
-                  static_cast<blasint>(p.n));
+                  p.transpose_b ? CblasTrans : CblasNoTrans, static_cast<blasint>(p.m),
+                  static_cast<blasint>(p.n), static_cast<blasint>(p.k), 1, o.a.data(),
+                  static_cast<blasint>(p.transpose_a ? p.m : p.k), o.b.data(),
+                  static_cast<blasint>(p.transpose_b ? p.k : p.n), 0, o.c.data(), static_cast<blasint>(p.n));
     });
     total += seconds * p.count;
   }

@@ -38,7 +38,8 @@ class Torch {
       dup2(to[0], 0);
       dup2(from[1], 1);
       for (int end : {to[0], to[1], from[0], from[1]}) close(end);
-      const std::string command = "exec env " + settings + " " + python + " tests/bench/torch_steps.py 2>/dev/null";
+      const std::string command =
+          "exec env " + settings + " " + python + " tests/bench/torch_steps.py 2>/dev/null";
       execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
       _exit(127);
     }
@@ -87,23 +88,28 @@ void write_for_torch(const std::string& file, Trainer& trainer, const Config& co
   const std::vector<Index> shape = {batch.sequences, batch.tokens};
   const std::vector<Real> inputs(batch.inputs.begin(), batch.inputs.end());
   const std::vector<Real> targets(batch.targets.begin(), batch.targets.end());
-  std::vector<ArrayView> arrays = {{"batch.inputs", shape, inputs.data()}, {"batch.targets", shape, targets.data()}};
+  std::vector<ArrayView> arrays = {{"batch.inputs", shape, inputs.data()},
+                                   {"batch.targets", shape, targets.data()}};
   for (const Parameter& p : trainer.parameters().list()) {
-    arrays.push_back({p.path, {p.shape.dims.begin(), p.shape.dims.begin() + p.shape.rank},
+    arrays.push_back({p.path,
+                      {p.shape.dims.begin(), p.shape.dims.begin() + p.shape.rank},
                       trainer.parameters().values() + p.offset});
   }
   write_safetensors(file, arrays, {{"settings", to_json(config)}});
 }
 
 std::string ms(double seconds) { return text(seconds < 0.1 ? "%.1f" : "%.0f", 1e3 * seconds); }
-std::string range(const Times& t) { return ms(t.median()) + " (" + ms(t.smallest()) + "-" + ms(t.largest()) + ")"; }
+std::string range(const Times& t) {
+  return ms(t.median()) + " (" + ms(t.smallest()) + "-" + ms(t.largest()) + ")";
+}
 std::string megabytes(double bytes) { return text("%.0f", 1e-6 * bytes); }
 
 using Row = std::vector<std::string>;
 
 Row head() {
-  return {"case", "workers", "ms (min-max)", "tokens/s", "GFLOP/s", "share of sgemm", "peak MB", "planned MB",
-          "PyTorch ms", "its MB", "ratio", "tuned malloc ms", "ratio"};
+  return {"case",           "workers",         "ms (min-max)", "tokens/s",   "GFLOP/s",
+          "share of sgemm", "peak MB",         "planned MB",   "PyTorch ms", "its MB",
+          "ratio",          "tuned malloc ms", "ratio"};
 }
 
 // The row of one case, measured in this process.
@@ -119,9 +125,11 @@ Row measure(const Case& chosen, Index worker_count, const std::string& python) {
   const std::string threads = "OMP_NUM_THREADS=" + std::to_string(worker_count);
   Torch plain(python, threads, file);
   // Large blocks are kept by malloc instead of being given back to the system after each use.
-  Torch tuned(python,
-              threads + " GLIBC_TUNABLES=glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184",
-              file);
+  Torch tuned(
+      python,
+      threads +
+          " GLIBC_TUNABLES=glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184",
+      file);
   std::filesystem::remove(file);
   const bool has_torch = !plain.version().empty();
 
@@ -164,8 +172,8 @@ Row measure(const Case& chosen, Index worker_count, const std::string& python) {
     }
     const double foreign = load.share();
     if (foreign < 0.04) break;
-    std::fprintf(stderr, "case %s: rejected, other programs used %.0f %% of a processor\n", chosen.name.c_str(),
-                 100 * foreign);
+    std::fprintf(stderr, "case %s: rejected, other programs used %.0f %% of a processor\n",
+                 chosen.name.c_str(), 100 * foreign);
     if (attempt == 4) fail("bench", "other programs busy in five attempts", "a quiet machine");
   }
 
@@ -205,7 +213,8 @@ Row measured_aside(const Case& chosen, Index workers, const std::string& python)
   close(ends[1]);
   std::FILE* from = fdopen(ends[0], "r");
   Row row;
-  for (char line[256]; std::fgets(line, sizeof line, from);) row.emplace_back(line, std::string(line).size() - 1);
+  for (char line[256]; std::fgets(line, sizeof line, from);)
+    row.emplace_back(line, std::string(line).size() - 1);
   std::fclose(from);
   int status = 0;
   waitpid(child, &status, 0);

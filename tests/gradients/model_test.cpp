@@ -1,4 +1,5 @@
 // The gradient of whole models, for every sibling of every part.
+#include <deque>
 #include "engine/gradcheck.h"
 #include "models/transformer.h"
 #include "tests/helpers.h"
@@ -54,27 +55,30 @@ GradcheckVerdict check_model(const ModelConfig& config, Index sequences = 2) {
   }
   // The model reads and adds to buffers of its own, which all evaluations share: they are filled from the
   // inputs before each pass, and the gradients are carried over to the inputs after the backward.
+  Real zero = 0;
   const auto set_weights = [&](const Tensor* in) {
     for (const Parameter& p : trained)
       std::copy_n((in++)->data, p.shape.size(), parameters.values() + p.offset);
     gradients.zero();
   };
+  std::deque<std::vector<Tensor>> kept;  // tapes refer to them
   const auto loss = [&](const std::vector<Tensor>& inputs_now) {
     Tape& tape = Tape::current();
-    const Tensor* in = inputs_now.data();
+    const Tensor* in = kept.emplace_back(inputs_now).data();
     set_weights(in);
-    const Tensor first = tape.output("first", {1}, {model.tokens});
-    first.data[0] = 0;
-    tape.record(first, [in, &trained, &gradients] {  // recorded first, runs last
-      const Tensor* x = in;
-      for (const Parameter& p : trained) {
-        for (Index j = 0; x->grad && j < p.shape.size(); ++j) x->grad[j] += gradients.data()[p.offset + j];
-        ++x;
-      }
-    });
+    // Recorded first, so they run last.
+    Tensor carried{{1}, &zero, nullptr, "zero"};
+    for (std::size_t k = 0; k < trained.size(); ++k) {
+      const Tensor x = in[k], carry = tape.output("carry", {1}, {x});
+      carry.data[0] = 0;
+      tape.record(carry, [x, from = gradients.data() + trained[k].offset] {
+        for (Index j = 0; x.grad && j < x.size(); ++j) x.grad[j] += from[j];
+      });
+      carried = add(carry, carried);
+    }
     const Tensor y =
         cross_entropy(model.forward(ids, sequences), targets, {static_cast<double>(targets.size()), 0.1});
-    const Tensor last = tape.output("last", {1}, {y});
+    const Tensor last = tape.output("last", {1}, {y, carried});
     last.data[0] = y.data[0];
     return tape.record(last, [=, &set_weights] {
       set_weights(in);

@@ -688,6 +688,7 @@ enum class Fault {
   backward_varies,    // by far less than the tolerance of differences
   gradient_past_end,  // one element after dx
   backward_changes_input,
+  adds_to_what_it_takes_over,
   ignores_dy,  // right where the gradient that comes in is 1
 };
 
@@ -708,7 +709,8 @@ struct FaultySquare {
     if (fault == Fault::writes_before) y.data[-1] = 0;
     if (fault == Fault::changes_input) x.data[n / 2] += Real(0.5);
     if (fault == Fault::forward_varies) y.data[0] += Real(1e-12) * *calls;
-    return Tape::current().record(y, [x, y, n, f = fault, counter = calls.get()] {
+    const Gradient takes_over = fault == Fault::adds_to_what_it_takes_over ? x.grad : Gradient();
+    return Tape::current().record(y, takes_over, [x, y, n, f = fault, counter = calls.get()] {
       for (Index i = 0; i < n; ++i) {
         Real factor = 2;
         if (f == Fault::wrong_factor || (f == Fault::wrong_at_one && i == n - 1)) factor = 1;
@@ -743,6 +745,7 @@ TEST_CASE("gradcheck reports every fault of an op", "[gradcheck]") {
     CHECK(contains(message(Fault::wrong_at_one, shape), "gradient of "));
     CHECK(contains(message(Fault::forward_varies, shape), "two forward passes differ"));
     CHECK(contains(message(Fault::backward_varies, shape), "two backward passes differ"));
+    CHECK(contains(message(Fault::adds_to_what_it_takes_over, shape), "changes when it is an activation"));
     CHECK(contains(message(Fault::gradient_past_end, shape), "the backward wrote outside of its memory"));
     CHECK(contains(message(Fault::backward_changes_input, shape), "the backward changed input 0"));
   }

@@ -78,7 +78,7 @@ std::vector<double> full(const QKProduct& p) {
 }
 
 bool has_no_gradient(const Tensor& x) {
-  return std::all_of(x.grad, x.grad + x.size(), [](Real g) { return g == 0; });
+  return std::all_of(x.grad + 0, x.grad + x.size(), [](Real g) { return g == 0; });
 }
 
 struct Full {

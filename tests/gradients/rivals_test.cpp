@@ -41,7 +41,7 @@ struct Layer {
   Values values(const std::string& path) { return values_of(at(path)); }
   Values gradient(const std::string& path) {
     const Tensor x = at(path);
-    return {x.grad, x.grad + x.size()};
+    return {x.grad + 0, x.grad + x.size()};
   }
   void multiply(const std::string& path, Real factor) {
     const Tensor x = at(path);
