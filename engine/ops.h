@@ -7,6 +7,7 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "engine/tensor.h"
 
@@ -25,6 +26,14 @@ Tensor relu(const Tensor& x);       // max(x, 0)
 Tensor gelu(const Tensor& x);       // x Phi(x), with erf
 Tensor gelu_tanh(const Tensor& x);  // the tanh approximation of gelu that GPT-2 uses
 Tensor silu(const Tensor& x);       // x / (1 + e^-x)
+// The same by name ("relu", "gelu", "gelu-tanh", "silu"), and as the loops of which a fused op is made.
+struct Activation {
+  const char* name;
+  Tensor (*op)(const Tensor&);
+  void (*values)(const Real* x, Real* y, Index n);                       // y = f(x)
+  void (*values_and_slopes)(const Real* x, Real* y, Real* dy, Index n);  // y = f(x), dy = f'(x) dy
+};
+const std::vector<Activation>& activations();
 
 // ops/shape.cpp
 Tensor reshape(const Tensor& x, const Shape& shape);  // the same numbers under another shape; shares memory
@@ -63,6 +72,13 @@ Tensor soft_cap(const Tensor& x, double cap);  // cap tanh(x / cap), within +- c
 Tensor mean_entropy(const Tensor& p);          // rows of probabilities [..., N] -> [1]: their mean, in nats
 Tensor scale_by_ratio(const Tensor& x, const Tensor& a, const Tensor& b);  // (a / b) x; a and b [1]
 
+// ops/feed_forward.cpp
+// linear(f(linear(x, up, up_bias)), down, down_bias) in blocks of rows: x [..., C], up [F, C], down [N, F],
+// up_bias [F], down_bias [N] or empty -> [..., N]. Keeps one tensor [..., F] instead of two, and none of
+// their gradients.
+Tensor feed_forward(const Tensor& x, const Tensor& up, const Tensor& up_bias, const Tensor& down,
+                    const Tensor& down_bias, const Activation& f);
+
 // ops/embedding.cpp
 // Rows of table [V, C] by id -> [ids_shape..., C]. The ids must outlive the backward. Error for an id outside
 // [0, V).
@@ -82,6 +98,20 @@ Tensor cross_entropy(const Tensor& logits, std::span<const std::int32_t> targets
 // never all in memory; takes memory for one gradient of w.
 Tensor linear_cross_entropy(const Tensor& x, const Tensor& w, std::span<const std::int32_t> targets,
                             const CrossEntropy& options = {});
+
+// ops/plain.cpp: the ops that do in one pass what a textbook writes op by op, as a table, and the same table
+// in the textbook's way: the same numbers up to rounding, slower and with more memory, to learn from and to
+// check against.
+struct FusedOps {
+  Tensor (*attention)(const Tensor& q, const Tensor& k, const Tensor& v, Index heads, double scale,
+                      Real* pattern);
+  Tensor (*feed_forward)(const Tensor& x, const Tensor& up, const Tensor& up_bias, const Tensor& down,
+                         const Tensor& down_bias, const Activation& f);
+  Tensor (*head)(const Tensor& x, const Tensor& w, std::span<const std::int32_t> targets,
+                 const CrossEntropy& options);
+};
+const FusedOps& fused_ops();  // causal_attention, feed_forward, linear_cross_entropy
+const FusedOps& plain_ops();
 
 // ops/spectral.cpp: eigenvalues, singular values and other readings of a matrix. Those that come from LAPACK
 // throw NumericalError for a matrix with NaN or infinity, and allocate; vectors are computed only where a

@@ -16,8 +16,8 @@ inline Real largest(const Real* x, Index n) {
   return top;
 }
 
-// out[i] = e^(x[i] - c) with c = max x, so that nothing overflows; returns log(sum e^x) = c + log(sum out),
-// and the sum through `total`. x and out may be the same.
+// out[i] = e^(x[i] - c) with c = max x, so that nothing overflows; returns c, and sum out through `total`: so
+// log(sum e^x) is c + log(total). x and out may be the same.
 inline Real exponentials(const Real* x, Real* out, Index n, Real* total) {
   const Real top = largest(x, n);
   Real s = 0;
@@ -27,16 +27,16 @@ inline Real exponentials(const Real* x, Real* out, Index n, Real* total) {
     s += e;
   }
   *total = s;
-  return top + std::log(s);
+  return top;
 }
 
 // out = softmax(x); returns log(sum e^x). x and out may be the same.
 inline Real softmax_row(const Real* x, Real* out, Index n) {
   Real total = 0;
-  const Real log_sum = exponentials(x, out, n, &total);
+  const Real top = exponentials(x, out, n, &total);
   const Real inverse = 1 / total;
   for (Index i = 0; i < n; ++i) out[i] *= inverse;
-  return log_sum;
+  return top + std::log(total);
 }
 
 }  // namespace ef

@@ -26,7 +26,12 @@ struct Shape {
   }
   Index last() const { return rank ? (*this)[rank - 1] : 0; }
   Index rows() const { return last() == 0 ? 0 : size() / last(); }  // all axes but the last, flattened
-  std::string str() const;                                          // "[4, 64, 128]"
+  Index leading() const {  // the same, but where the last axis is empty there are rows of nothing
+    Index n = rank > 0 ? 1 : 0;
+    for (int axis = 0; axis + 1 < rank; ++axis) n *= (*this)[axis];
+    return n;
+  }
+  std::string str() const;  // "[4, 64, 128]"
   bool operator==(const Shape& other) const = default;
 };
 

@@ -37,6 +37,7 @@ struct ModelConfig {
   std::string positions = "learned";
   std::string activation = "gelu-tanh";
   std::string initialisation = "gpt2";
+  bool plain = false;            // compute fused ops op by op (plain_ops)
   double temperature = 1;        // attention temperature: logits are divided by it
   double softcap = 30;           // attention softcap: logits stay within +- softcap
   double entropy_reward = 0.01;  // attention entropy: strength of the reward for attention entropy

@@ -106,27 +106,17 @@ struct SinusoidalPositions : Positions {
 const Registered<Positions, SinusoidalPositions> sinusoidal("sinusoidal",
                                                             "fixed sines and cosines (fairseq)");
 
-struct NamedActivation {
-  std::string name;
-  Activation function;
-};
-const std::vector<NamedActivation>& activations() {
-  static const std::vector<NamedActivation> all = {
-      {"relu", relu}, {"gelu", gelu}, {"gelu-tanh", gelu_tanh}, {"silu", silu}};
-  return all;
-}
-
 }  // namespace
 
 std::vector<std::string> activation_names() {
   std::vector<std::string> names;
-  for (const NamedActivation& a : activations()) names.push_back(a.name);
+  for (const Activation& a : activations()) names.push_back(a.name);
   return names;
 }
 
-Activation activation(const std::string& name) {
-  for (const NamedActivation& a : activations()) {
-    if (a.name == name) return a.function;
+const Activation& activation(const std::string& name) {
+  for (const Activation& a : activations()) {
+    if (a.name == name) return a;
   }
   fail("no activation called " + name, "", "", suggestion(name, activation_names()));
 }

@@ -37,9 +37,11 @@ struct Positions {
   virtual Tensor forward(const Tensor& tokens) const = 0;
 };
 
-// An elementwise op by name: relu, gelu, gelu-tanh, silu. Error with the nearest name.
-using Activation = Tensor (*)(const Tensor&);
-Activation activation(const std::string& name);
+// The fused ops, or their textbook twins.
+inline const FusedOps& ops_of(const ModelConfig& config) { return config.plain ? plain_ops() : fused_ops(); }
+
+// One of activations() by name. Error with the nearest name.
+const Activation& activation(const std::string& name);
 std::vector<std::string> activation_names();
 
 }  // namespace ef

@@ -41,6 +41,7 @@ struct Attention {
 // are mixed again.
 struct SoftmaxAttention : Attention {
   Linear query, key, value, out;
+  const FusedOps& ops;
   Index heads;
   double scale;
   Point see_q, see_k, see_pattern;  // where a probe may look in
@@ -50,6 +51,7 @@ struct SoftmaxAttention : Attention {
         key(b / "k", c.channels, c.channels, Role::attention_in, c),
         value(b / "v", c.channels, c.channels, Role::attention_in, c),
         out(b / "out", c.channels, c.channels, Role::attention_out, c),
+        ops(ops_of(c)),
         heads(c.heads),
         scale(1 / std::sqrt(static_cast<double>(c.channels / c.heads))),
         see_q(b / "q"),
@@ -59,7 +61,7 @@ struct SoftmaxAttention : Attention {
   Tensor forward(const Tensor& x) const override {
     const Tensor q = see_q(query.forward(x)), k = see_k(key.forward(x)), v = value.forward(x);
     Real* pattern = see_pattern.place({x.shape[0], heads, x.shape[1], x.shape[1]});
-    return out.forward(causal_attention(q, k, v, heads, scale, pattern));
+    return out.forward(ops.attention(q, k, v, heads, scale, pattern));
   }
 
   std::vector<QKProduct> qk() const override { return qk_products(query, key, heads, scale); }
@@ -69,14 +71,19 @@ struct SoftmaxAttention : Attention {
 
 struct FeedForward {
   Linear up, down;
-  Activation act;
+  const FusedOps& ops;
+  const Activation& act;
 
   FeedForward(const Builder& b, const ModelConfig& c)
       : up(b / "up", c.channels, c.ffn, Role::mlp_up, c),
         down(b / "down", c.ffn, c.channels, Role::mlp_down, c),
+        ops(ops_of(c)),
         act(activation(c.activation)) {}
 
-  Tensor forward(const Tensor& x) const { return down.forward(act(up.forward(x))); }
+  // down(act(up(x)))
+  Tensor forward(const Tensor& x) const {
+    return ops.feed_forward(x, up.weight, up.bias, down.weight, down.bias, act);
+  }
 };
 
 // ---- Block: one layer of the transformer
@@ -156,7 +163,7 @@ struct Transformer {
   // How wrong the guess is, [1]: cross_entropy(forward(ids), targets), without keeping all logits.
   Tensor loss(std::span<const std::int32_t> ids, Index sequences, std::span<const std::int32_t> targets,
               const CrossEntropy& options = {}) const {
-    return linear_cross_entropy(hidden(ids, sequences), unembed, targets, options);
+    return ops_of(config).head(hidden(ids, sequences), unembed, targets, options);
   }
 };
 

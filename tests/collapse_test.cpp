@@ -106,22 +106,26 @@ TEST_CASE("a large antisymmetric QK collapses entropy, LocAteR restores it", "[c
 }
 
 // The stall needs a scale a hundred times larger, and it is a delay: AdamW leaves it within 500 updates by
-// itself. LocAteR shortens it on the mean over seeds, not for each of them, and has not brought back the
-// entropy by then.
-TEST_CASE("a very large antisymmetric QK stalls the loss, LocAteR shortens the stall on the mean",
-          "[collapse]") {
-  double mean_without = 0, mean_with = 0;
-  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+// itself. Whether LocAteR shortens it is not decided here: the paired difference of the losses after 200
+// updates is printed (-s); over seeds it is as large as its own spread, and rounding alone moves it.
+TEST_CASE("a very large antisymmetric QK stalls the loss", "[collapse]") {
+  const int seeds = 12;
+  double mean = 0, squares = 0;
+  int smaller = 0;
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     const Outcome normal = train(0, {}, seed, 200), without = train(3000, {}, seed, 200),
                   with = train(3000, locater(), seed, 200);
     INFO("seed " << seed << "\n"
                  << told("GPT-2's start", normal) << told("without", without) << told("LocAteR", with));
     CHECK(normal.loss < 0.1);
-    CHECK(without.loss > 5 * normal.loss);
+    CHECK(without.loss > 3 * normal.loss);
     CHECK(without.entropy < 0.02);
-    mean_without += without.loss / 6;
-    mean_with += with.loss / 6;
+    smaller += with.frobenius < 0.8 * without.frobenius;
+    mean += (with.loss - without.loss) / seeds;
+    squares += (with.loss - without.loss) * (with.loss - without.loss) / seeds;
   }
-  INFO("mean loss without " << mean_without << ", with LocAteR " << mean_with);
-  CHECK(mean_with < 0.85 * mean_without);
+  const double error = std::sqrt((squares - mean * mean) / (seeds - 1));
+  INFO("LocAteR minus without, mean over " << seeds << " seeds: " << mean << " +- " << error
+                                           << " (standard error)");
+  CHECK(smaller == seeds);  // what LocAteR does for sure: it shrinks W
 }

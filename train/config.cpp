@@ -35,6 +35,8 @@ FieldList fields(Config& c) {
   f.add("activation", c.model.activation, "activation of the feed-forward part", activation_names());
   f.add("init", c.model.initialisation, "how weights start", Registry<Initialisation>::names());
 
+  f.add("plain", c.model.plain, "compute what is fused op by op, as a textbook does: slower, to learn from");
+
   f.add("temperature", c.model.temperature, "of --attention temperature: logits are divided by it");
   f.add("softcap", c.model.softcap, "of --attention softcap: logits stay within +- softcap");
   f.add("entropy-reward", c.model.entropy_reward, "of --attention entropy: strength of the reward");

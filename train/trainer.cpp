@@ -174,12 +174,17 @@ std::vector<Reading> Trainer::observe(const std::vector<Probe>& probes, const Ba
   return readings;
 }
 
-// Runs the step once more, looking at the output of every op.
+// Runs the step once more, looking at the output of every op; op by op, as a fused one would hide where in it
+// the first NaN appeared.
 void Trainer::explain(const Batch& batch, Index done, double loss) {
   const std::string when = "step " + std::to_string(done + 1) + ": ";
+  ModelConfig textbook = config_.model;
+  textbook.plain = true;
+  Replica& replica = *replicas_.front();
+  replica.model = std::make_unique<Transformer>(Builder(parameters_, replica.gradients.data()), textbook);
   try {
     for (Index row = 0; row < batch.sequences; ++row) {
-      forward_backward(*replicas_[0], batch, {row, row + 1}, done, true);
+      forward_backward(replica, batch, {row, row + 1}, done, true);
     }
   } catch (const NumericalError& error) {
     throw NumericalError(when + error.what());

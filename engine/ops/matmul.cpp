@@ -12,9 +12,7 @@ using enum blas::Op;
 
 // y = x w^T + b.  dx = dy w,  dw = dy^T x,  db = sum over rows of dy.
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
-  Index rows = 1;  // not x.shape.rows(): a row of no channels (K = 0) still makes a row of y
-  for (int i = 0; i + 1 < x.shape.rank; ++i) rows *= x.shape[i];
-  const Index in = x.shape.last();
+  const Index rows = x.shape.leading(), in = x.shape.last();
   check_shape(x.shape.rank >= 1, "linear", "x", x.shape, "[..., K]");
   check_shape(w.shape.rank == 2 && w.shape[1] == in, "linear", "w", w.shape, "[N, ", in, "]");
   const Index out = w.shape[0];

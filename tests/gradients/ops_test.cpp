@@ -209,6 +209,21 @@ Trial linear_cross_entropy_trial(Draw& draw, bool some_ignored, CrossEntropy opt
           std::to_string(rows) + " targets"};
 }
 
+Trial feed_forward_trial(Draw& draw, bool bias) {
+  const Index in = draw.round() == Draw::corners ? 0 : draw.channels(), out = draw.size(1, 4);
+  const Index width = draw.is(Draw::one_number) ? 1 : draw.size(1, 6);
+  // More rows than the op works on at a time (192), so that it goes through several blocks.
+  const Shape shape = draw.is(Draw::large) ? Shape{2, 100, in} : draw.rows_then({in}, 3);
+  const Activation& f = activations()[static_cast<std::size_t>(draw.round()) % activations().size()];
+  Trial trial{[bias, &f](const auto& x) {
+                return feed_forward(x[0], x[1], bias ? x[3] : Tensor{}, x[2], bias ? x[4] : Tensor{}, f);
+              },
+              {draw.normal(shape), draw.normal({width, in}), draw.normal({out, width})},
+              f.name};
+  if (bias) trial.inputs.insert(trial.inputs.end(), {draw.normal({width}), draw.normal({out})});
+  return trial;
+}
+
 Trial embedding_trial(Draw& draw) {
   const Index vocab = draw.size(1, 5), channels = draw.channels();
   // More ids than rows of the table: some occur again and again.
@@ -445,6 +460,8 @@ const std::vector<OpCheck>& op_checks() {
        [](Draw& d) { return cross_entropy_trial(d, true, {.divisor = 3.7}); }},
       {"cross_entropy", "label smoothing",
        [](Draw& d) { return cross_entropy_trial(d, d.coin(), {.divisor = 2, .label_smoothing = 0.1}); }},
+      {"feed_forward", "bias", [](Draw& d) { return feed_forward_trial(d, true); }},
+      {"feed_forward", "no bias", [](Draw& d) { return feed_forward_trial(d, false); }},
       {"linear_cross_entropy", "plain", [](Draw& d) { return linear_cross_entropy_trial(d, false, {}); }},
       {"linear_cross_entropy", "some ignored, divided, smoothed",
        [](Draw& d) { return linear_cross_entropy_trial(d, true, {.divisor = 3.7, .label_smoothing = 0.1}); }},
@@ -550,6 +567,38 @@ TEST_CASE("causal_attention is the composition of the ops that define it", "[ops
     CHECK(distance(q.gradient, q2.gradient) < 1e-12);
     CHECK(distance(k.gradient, k2.gradient) < 1e-12);
     CHECK(distance(v.gradient, v2.gradient) < 1e-12);
+  }
+}
+
+TEST_CASE("fused ops and their plain twins compute the same", "[ops]") {
+  const Index sequences = 3, tokens = 130, channels = 12, width = 40, vocab = 1200;
+  std::vector<std::int32_t> targets;
+  for (Index i = 0; i < sequences * tokens; ++i)
+    targets.push_back(i % 11 == 3 ? ignored : static_cast<std::int32_t>(i * 97 % vocab));
+  const auto all = [&](const FusedOps& ops, std::vector<Leaf>& leaf, std::vector<Real>& pattern) {
+    Tape tape;
+    Tape::Scope scope(tape);
+    const auto in = [&](std::size_t i) { return leaf[i].tensor(); };
+    const Tensor attended = ops.attention(in(0), in(1), in(2), 3, 0.5, pattern.data());
+    const Tensor thought = ops.feed_forward(attended, in(3), in(4), in(5), in(6), activations()[2]);
+    const Tensor loss =
+        ops.head(add(attended, thought), in(7), targets, {.divisor = 100, .label_smoothing = 0.1});
+    tape.backward(loss);
+    return loss.data[0];
+  };
+  const Shape stream{sequences, tokens, channels};
+  std::vector<Leaf> fused;
+  std::uint64_t seed = 1;
+  for (const Shape& shape : {stream, stream, stream, Shape{width, channels}, Shape{width},
+                             Shape{channels, width}, Shape{channels}, Shape{vocab, channels}})
+    fused.emplace_back(shape, seed++);
+  std::vector<Leaf> plain = fused;
+  std::vector<Real> pattern(static_cast<std::size_t>(sequences * 3 * tokens * tokens)), twin = pattern;
+  CHECK(all(fused_ops(), fused, pattern) == Approx(all(plain_ops(), plain, twin)).epsilon(1e-12));
+  CHECK(distance(pattern, twin) < 1e-12);
+  for (std::size_t i = 0; i < fused.size(); ++i) {
+    INFO("gradient of input " << i);
+    CHECK(distance(fused[i].gradient, plain[i].gradient) < 1e-10);
   }
 }
 

@@ -1,0 +1,46 @@
+// The fused ops, and what they compute as a textbook writes it: op by op.
+#include <algorithm>
+
+#include "engine/ops.h"
+#include "engine/tape.h"
+
+namespace ef {
+namespace {
+
+// [B, T, C] -> [B, H, T, D]
+Tensor split_heads(const Tensor& x, Index heads) {
+  return transpose(reshape(x, {x.shape[0], x.shape[1], heads, x.shape[2] / heads}), 1, 2);
+}
+
+Tensor plain_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index heads, double factor,
+                       Real* pattern) {
+  const Tensor logits =
+      scale(matmul(split_heads(q, heads), split_heads(k, heads), false, true), Real(factor));
+  const Tensor weights = causal_softmax(logits);
+  if (pattern) std::copy_n(weights.data, weights.size(), pattern);
+  return reshape(transpose(matmul(weights, split_heads(v, heads)), 1, 2), q.shape);
+}
+
+Tensor plain_feed_forward(const Tensor& x, const Tensor& up, const Tensor& up_bias, const Tensor& down,
+                          const Tensor& down_bias, const Activation& f) {
+  return linear(f.op(linear(x, up, up_bias)), down, down_bias);
+}
+
+Tensor plain_head(const Tensor& x, const Tensor& w, std::span<const std::int32_t> targets,
+                  const CrossEntropy& options) {
+  return cross_entropy(linear(x, w, {}), targets, options);
+}
+
+}  // namespace
+
+const FusedOps& fused_ops() {
+  static const FusedOps ops{causal_attention, feed_forward, linear_cross_entropy};
+  return ops;
+}
+
+const FusedOps& plain_ops() {
+  static const FusedOps ops{plain_attention, plain_feed_forward, plain_head};
+  return ops;
+}
+
+}  // namespace ef
