@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <sstream>
@@ -130,6 +131,7 @@ std::string machine() {
 }
 
 void wait_until_quiet() {
+  if (std::getenv("EF_BENCH_BUSY")) return;
   for (int second = 0; second < 600; ++second) {
     const ForeignLoad load({});
     std::this_thread::sleep_for(std::chrono::seconds(1));
@@ -190,6 +192,13 @@ std::vector<Case> cases() {
           make("D", "GPT-2 small", "gpt2", 12, 12, 768, 3072, 4, 64, 50257)};
 }
 
+Config config_of(const std::string& name) {
+  for (const Case& c : cases()) {
+    if (c.name == name) return c.config;
+  }
+  fail("bench: case", name, "one of cases()");
+}
+
 Batch random_batch(const Config& config, std::uint64_t seed) {
   Batch batch;
   batch.sequences = config.batch;
@@ -212,10 +221,7 @@ std::vector<Product> products(const Config& config, Index sequences) {
   const auto layers = static_cast<double>(m.layers);
   std::vector<Product> all;
   const auto linear = [&](const char* what, Index in, Index out, double count) {
-    const std::string name = what;
-    all.push_back({name + ": y = x w^T", tokens, out, in, false, true, count});
-    all.push_back({name + ": dx = dy w", tokens, in, out, false, false, count});
-    all.push_back({name + ": dw = dy^T x", out, in, tokens, true, false, count});
+    for (const Product& p : linear_products(what, tokens, in, out, count)) all.push_back(p);
   };
   linear("attention", m.channels, m.channels, 4 * layers);
   linear("feed-forward up", m.channels, m.ffn, layers);
@@ -226,6 +232,19 @@ std::vector<Product> products(const Config& config, Index sequences) {
   all.push_back({"p v, ds k", m.context, dim, m.context, false, false, 2 * half});
   all.push_back({"p^T do, ds^T q", m.context, dim, m.context, true, false, 2 * half});
   return all;
+}
+
+std::vector<Product> linear_products(const char* what, Index tokens, Index in, Index out, double count) {
+  const std::string name = what;
+  return {{name + ": y = x w^T", tokens, out, in, false, true, count},
+          {name + ": dx = dy w", tokens, in, out, false, false, count},
+          {name + ": dw = dy^T x", out, in, tokens, true, false, count}};
+}
+
+double flops(const std::vector<Product>& products) {
+  double total = 0;
+  for (const Product& p : products) total += p.flops();
+  return total;
 }
 
 double sgemm_seconds(const std::vector<Product>& products, Index workers) {

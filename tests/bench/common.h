@@ -34,7 +34,8 @@ double time_together(Index count, double seconds, const std::function<void(Index
 std::string machine();
 
 // Waits until the other programs of this machine use less than 3 % of one processor over a second; exits with
-// a message after ten minutes.
+// a message after ten minutes. Does not wait where the environment has EF_BENCH_BUSY: to try a benchmark on a
+// busy machine.
 void wait_until_quiet();
 
 // Processor seconds that others than `mine` (process ids, and this process) use, from construction on.
@@ -60,6 +61,7 @@ struct Case {
 };
 // A to D: what the tables of the README are about. Dropout, clipping and schedule are off.
 std::vector<Case> cases();
+Config config_of(const std::string& name);  // of the case of that name
 
 // Tokens and targets drawn evenly.
 Batch random_batch(const Config& config, std::uint64_t seed);
@@ -75,6 +77,10 @@ struct Product {
 // Of a step in which one worker has `sequences` sequences: per linear layer x [tokens, in], w [out, in] three
 // products (y = x w^T, dx = dy w, dw = dy^T x), per head and sequence six of T x T x D.
 std::vector<Product> products(const Config& config, Index sequences);
+// The three of a linear layer.
+std::vector<Product> linear_products(const char* what, Index tokens, Index in, Index out, double count);
+
+double flops(const std::vector<Product>& products);
 
 // Seconds that cblas_sgemm alone takes for one pass over these products, each measured on its own with warm
 // caches, by `workers` threads at the same time.

@@ -179,13 +179,11 @@ Row measure(const Case& chosen, Index worker_count, const std::string& python) {
 
   const double peak = static_cast<double>(peak_resident_bytes()), median = ours.median();
   const Index share = (config.batch + worker_count - 1) / worker_count;
-  double flops = 0;
-  for (const Product& p : products(config, config.batch)) flops += p.flops();
   Row row = {chosen.name,
              std::to_string(worker_count),
              range(ours),
              text("%.0f", static_cast<double>(batch.scored) / median),
-             text("%.0f", 1e-9 * flops / median),
+             text("%.0f", 1e-9 * flops(products(config, config.batch)) / median),
              text("%.0f %%", 100 * sgemm_seconds(products(config, share), worker_count) / median),
              megabytes(peak),
              megabytes(planned)};
