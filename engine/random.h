@@ -52,6 +52,30 @@ struct Random {
                    static_cast<std::uint32_t>(stream), static_cast<std::uint32_t>(step)},
                   {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
   }
+  // The 4 * 16 numbers of the blocks 16 * number to 16 * number + 15: out[16 * lane + i] is number `lane` of
+  // block i. The same as block(), in loops over 16 that a compiler turns into vector instructions.
+  static constexpr std::size_t group_blocks = 16, group_size = 4 * group_blocks;
+  void group(std::uint64_t number, std::uint32_t* out) const {
+    std::uint32_t *c0 = out, *c1 = c0 + group_blocks, *c2 = c1 + group_blocks, *c3 = c2 + group_blocks;
+    for (std::size_t i = 0; i < group_blocks; ++i) {
+      const std::uint64_t index = number * group_blocks + i;
+      c0[i] = static_cast<std::uint32_t>(index);
+      c1[i] = static_cast<std::uint32_t>(index >> 32);
+      c2[i] = static_cast<std::uint32_t>(stream);
+      c3[i] = static_cast<std::uint32_t>(step);
+    }
+    std::uint32_t key0 = static_cast<std::uint32_t>(seed), key1 = static_cast<std::uint32_t>(seed >> 32);
+    for (int round = 0; round < 10; ++round, key0 += 0x9E3779B9, key1 += 0xBB67AE85) {
+#pragma omp simd
+      for (std::size_t i = 0; i < group_blocks; ++i) {
+        const std::uint64_t p0 = std::uint64_t{0xD2511F53} * c0[i], p1 = std::uint64_t{0xCD9E8D57} * c2[i];
+        c0[i] = static_cast<std::uint32_t>(p1 >> 32) ^ c1[i] ^ key0;
+        c1[i] = static_cast<std::uint32_t>(p1);
+        c2[i] = static_cast<std::uint32_t>(p0 >> 32) ^ c3[i] ^ key1;
+        c3[i] = static_cast<std::uint32_t>(p0);
+      }
+    }
+  }
   // Uniform in [0, 1) with 53 random bits.
   double uniform(std::uint64_t index) const {
     const Philox4 r = block(index);

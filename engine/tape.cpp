@@ -49,7 +49,8 @@ void Tape::backward(const Tensor& y, std::span<const Real> seed) {
   }
   open(y.grad);
   // Added, as y may share its gradient with a parameter (reshape).
-  for (std::size_t i = 0; i < seed.size(); ++i) y.grad[static_cast<Index>(i)] += seed[i];
+  Real* dy = y.grad;
+  for (std::size_t i = 0; i < seed.size(); ++i) dy[i] += seed[i];
   for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
     if (!node->output.slot()->data) continue;  // y was not computed from this
     Gradient::Slot* heir = node->takes_over.slot();

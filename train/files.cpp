@@ -110,6 +110,32 @@ std::string read_file(const std::string& path) {
   return text;
 }
 
+InputFile::InputFile(const std::string& path)
+    : path_(path), file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  struct stat status {};
+  const bool opened = file_ >= 0 && ::fstat(file_, &status) == 0;
+  const int error = opened ? EISDIR : errno;
+  if (!opened || S_ISDIR(status.st_mode)) {
+    if (file_ >= 0) ::close(file_);
+    fail_with_errno("cannot read " + path, error);
+  }
+  size_ = static_cast<std::size_t>(status.st_size);
+}
+
+InputFile::~InputFile() { ::close(file_); }
+
+void InputFile::read(std::size_t offset, std::span<char> out) const {
+  while (!out.empty()) {
+    const ssize_t got = ::pread(file_, out.data(), out.size(), static_cast<off_t>(offset));
+    if (got < 0 && errno != EINTR) fail_with_errno("cannot read " + path_, errno);
+    if (got == 0)
+      fail(path_ + " ends at byte " + std::to_string(offset), "", "", "it may be cut off: copy it again");
+    if (got < 0) continue;
+    offset += static_cast<std::size_t>(got);
+    out = out.subspan(static_cast<std::size_t>(got));
+  }
+}
+
 void write_atomically(const std::string& path, std::span<const std::string_view> parts) {
   const std::string temporary = path + ".tmp";
   Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC);

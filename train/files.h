@@ -10,6 +10,24 @@ namespace ef {
 // All bytes of a file. Error if it is missing, a folder, or unreadable.
 std::string read_file(const std::string& path);
 
+// A file that is read in parts. It stays the same file when another is renamed over its path.
+class InputFile {
+ public:
+  explicit InputFile(const std::string& path);  // Error if it is missing, a folder, or unreadable
+  ~InputFile();
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+
+  std::size_t size() const { return size_; }
+  // out.size() bytes from `offset` on. Error if the file ends before.
+  void read(std::size_t offset, std::span<char> out) const;
+
+ private:
+  std::string path_;
+  int file_;
+  std::size_t size_ = 0;
+};
+
 // Writes the parts, one after another, as the new content of `path`: into PATH.tmp beside it, synced to the
 // disk, then renamed. Error if anything goes wrong (full disk, read-only folder): the file that was there
 // stays as it was, and no temporary file is left.

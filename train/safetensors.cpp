@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -12,7 +11,6 @@
 
 #include "engine/error.h"
 #include "engine/nearest.h"
-#include "train/files.h"
 
 namespace ef {
 namespace {
@@ -76,14 +74,8 @@ bool is_list_of_sizes(const json& value) {
   return value.is_array() && std::all_of(value.begin(), value.end(), is_size);
 }
 
-template <class To, class From>
-void convert(const char* bytes, std::span<To> out) {
-  for (To& number : out) {
-    From stored;
-    std::memcpy(&stored, bytes, sizeof stored);  // the bytes need not be aligned
-    number = static_cast<To>(stored);
-    bytes += sizeof stored;
-  }
+std::span<char> bytes_of(auto& numbers) {
+  return {reinterpret_cast<char*>(numbers.data()), numbers.size() * sizeof(*numbers.data())};
 }
 
 }  // namespace
@@ -121,25 +113,27 @@ void write_safetensors(const std::string& path, const std::vector<ArrayView>& ar
   write_atomically(path, parts);
 }
 
-SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path), bytes_(read_file(path)) {
+SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path), file_(path) {
   const Complaint complain{path};
   std::uint64_t length = 0;
-  if (bytes_.size() < sizeof length) complain("its size", std::to_string(bytes_.size()), "8 bytes or more");
-  std::memcpy(&length, bytes_.data(), sizeof length);
-  const std::size_t most = std::min<std::size_t>(bytes_.size() - sizeof length, largest_header);
+  if (file_.size() < sizeof length) complain("its size", std::to_string(file_.size()), "8 bytes or more");
+  file_.read(0, {reinterpret_cast<char*>(&length), sizeof length});
+  const std::size_t most = std::min<std::size_t>(file_.size() - sizeof length, largest_header);
   if (length > most)
     complain("the length of its header", std::to_string(length), "at most " + std::to_string(most));
   data_begin_ = sizeof length + length;
-  const std::size_t data_size = bytes_.size() - data_begin_;
+  const std::size_t data_size = file_.size() - data_begin_;
+  std::string text(length, '\0');
+  file_.read(sizeof length, text);
 
-  const json header = parse_header(std::string_view(bytes_).substr(sizeof length, length), complain);
+  const json header = parse_header(text, complain);
   for (const auto& [name, value] : header.items()) {
     const std::string what = "entry " + name;
     if (!value.is_object()) complain(what, value.type_name(), "an object");
     if (name == "__metadata__") {
-      for (const auto& [key, text] : value.items()) {
-        if (!text.is_string()) complain("metadata " + key, text.type_name(), "a string");
-        metadata_[key] = text.get<std::string>();
+      for (const auto& [key, said] : value.items()) {
+        if (!said.is_string()) complain("metadata " + key, said.type_name(), "a string");
+        metadata_[key] = said.get<std::string>();
       }
       continue;
     }
@@ -195,16 +189,23 @@ const SafetensorsFile::Entry& SafetensorsFile::find(const std::string& name) con
   return found->second;
 }
 
+template <class Stored, class Number>
+void SafetensorsFile::convert(const Entry& entry, std::span<Number> out) const {
+  std::vector<Stored> stored(out.size());
+  file_.read(data_begin_ + entry.begin, bytes_of(stored));
+  std::copy(stored.begin(), stored.end(), out.begin());
+}
+
 void SafetensorsFile::read(const std::string& name, std::span<Real> out) const {
   const Entry& entry = find(name);
   if (entry.count != out.size())
     fail("the size of " + name + " in " + path_, std::to_string(entry.count), std::to_string(out.size()));
   if (entry.dtype == real_dtype)
-    std::copy_n(data(entry), entry.end - entry.begin, reinterpret_cast<char*>(out.data()));
+    file_.read(data_begin_ + entry.begin, bytes_of(out));
   else if (entry.dtype == "F32")
-    convert<Real, float>(data(entry), out);
+    convert<float>(entry, out);
   else if (entry.dtype == "F64")
-    convert<Real, double>(data(entry), out);
+    convert<double>(entry, out);
   else
     fail("the numbers of " + name + " in " + path_, entry.dtype, "F32 or F64");
 }
@@ -215,9 +216,9 @@ std::vector<std::int64_t> SafetensorsFile::integers(const std::string& name) con
     fail("the numbers of " + name + " in " + path_, entry.dtype, "I32 or I64");
   std::vector<std::int64_t> out(entry.count);
   if (entry.dtype == "I32")
-    convert<std::int64_t, std::int32_t>(data(entry), std::span(out));
+    convert<std::int32_t>(entry, std::span(out));
   else
-    convert<std::int64_t, std::int64_t>(data(entry), std::span(out));
+    convert<std::int64_t>(entry, std::span(out));
   return out;
 }
 

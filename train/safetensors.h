@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/real.h"
+#include "train/files.h"
 
 namespace ef {
 
@@ -27,7 +28,8 @@ struct ArrayView {
 void write_safetensors(const std::string& path, const std::vector<ArrayView>& arrays,
                        const std::map<std::string, std::string>& metadata = {});
 
-// A file in memory. Files come from strangers: what is not exactly as the format says is an Error.
+// A file that stays open; its numbers are read when they are asked for. Files come from strangers: what is
+// not exactly as the format says is an Error.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::string& path);
@@ -52,11 +54,12 @@ class SafetensorsFile {
     std::size_t begin = 0, end = 0;  // where they lie, in bytes from the beginning of the data
   };
   const Entry& find(const std::string& name) const;
-  const char* data(const Entry& entry) const { return bytes_.data() + data_begin_ + entry.begin; }
+  template <class Stored, class Number>
+  void convert(const Entry& entry, std::span<Number> out) const;
 
   std::string path_;
-  std::string bytes_;           // the whole file
-  std::size_t data_begin_ = 0;  // where in it the data begins
+  InputFile file_;
+  std::size_t data_begin_ = 0;  // where in the file the data begins
   std::map<std::string, Entry> entries_;
   std::vector<std::string> names_;
   std::map<std::string, std::string> metadata_;

@@ -48,7 +48,8 @@ void introduce(Live& live, const Config& config, const Corpus& corpus, const Run
   const MemoryPlan plan = trainer.plan();
   live.print("memory   " + megabytes(plan.total()) + ": weights " + megabytes(plan.weights) + ", optimiser " +
              megabytes(plan.optimiser) + ", gradients " + megabytes(plan.gradients) + ", activations " +
-             megabytes(plan.activations) + ", their gradients " + megabytes(plan.activation_gradients));
+             megabytes(plan.activations) + ", their gradients " + megabytes(plan.activation_gradients) +
+             ", program and data " + megabytes(plan.other));
   live.print("machine  " + std::to_string(config.workers) + (config.workers == 1 ? " worker" : " workers") +
              ", sgemm " + short_number(peak) + "FLOP/s in all");
 }
@@ -137,11 +138,9 @@ class Session {
   }
 
   bool regularised() const { return config_.model.regulariser.name != "none"; }
-  Index evaluation_rows() const { return std::max<Index>(1, 4096 / config_.model.context); }
-
   // Returns whether training should go on.
   bool validate() {
-    const Evaluation e = trainer_->evaluate(*valid_, evaluation_rows());
+    const Evaluation e = trainer_->evaluate(*valid_, trainer_->sequences_at_once());
     Record record{state_.done, {{"split", "valid"}}, -1, -1, {{"loss", e.loss()}}};
     if (std::isfinite(e.floor())) record.values.emplace_back("floor", e.floor());
     record.values.emplace_back("perplexity", std::exp(e.loss()));

@@ -1,8 +1,11 @@
 #include "train/trainer.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <fstream>
 
 #include "engine/blas.h"
 #include "engine/error.h"
@@ -10,18 +13,18 @@
 namespace ef {
 
 Index automatic_micro_batch(const ModelConfig& model, Index parameters, Index sequences) {
-  const double cache = 0x1p21;     // bytes: the second-level cache of a core, usually 1 to 2 MiB
-  const double fewest_rows = 128;  // below this matmuls lose more than the cache gains
-  const double passes = 4;         // how often a step reads or writes each activation, or weight and gradient
-  const double activations =
-      static_cast<double>(10 * model.channels + 2 * model.ffn) * sizeof(Real);  // a token's, in a layer
-  const auto tokens = static_cast<double>(model.context);
-  const double fitting = std::max(1.0, std::floor(cache / (activations * tokens)));
-  if (fitting * tokens < fewest_rows || fitting * tokens * activations > 2 * cache) return sequences;
-  const double all = static_cast<double>(sequences), times = std::ceil(all / fitting);
+  const double cache = 0x1p21;  // bytes: the second-level cache of a core, usually 1 to 2 MiB
+  const double passes = 4;      // how often a step reads or writes each activation, or weight and gradient
+  const auto c = static_cast<double>(model.channels), ffn = static_cast<double>(model.ffn);
+  const auto tokens = static_cast<double>(model.context), all = static_cast<double>(sequences);
+  const double activations = (10 * c + 2 * ffn) * sizeof(Real);     // bytes of a token in a layer
+  const double weights = (4 * c * c + 2 * c * ffn) * sizeof(Real);  // bytes of a layer
+  // As many as fit; but where a layer's weights do not fit either, enough tokens to be worth reading them.
+  const double rows = std::max(cache / activations, weights > cache ? 512.0 : 128.0);
+  const double at_once = std::max(1.0, std::floor(rows / tokens)), times = std::ceil(all / at_once);
   const double saved = passes * all * tokens * activations * static_cast<double>(model.layers);
   const double lost = passes * (times - 1) * static_cast<double>(parameters) * sizeof(Real);
-  return saved > lost ? static_cast<Index>(std::ceil(all / times)) : sequences;
+  return saved > lost ? std::max<Index>(1, static_cast<Index>(std::ceil(all / times))) : sequences;
 }
 
 Trainer::Trainer(const Config& config, Workers& workers) : config_(config), workers_(workers) {
@@ -37,7 +40,7 @@ Trainer::Trainer(const Config& config, Workers& workers) : config_(config), work
       pieces_.push_back({p.offset + at, std::min(most, p.shape.size() - at), 0});
     }
   }
-  const Index most = std::max<Index>(1, (config.batch + workers.count() - 1) / workers.count());
+  const Index most = (config.batch + workers.count() - 1) / workers.count();
   micro_batch_ = config.micro_batch > 0 ? config.micro_batch
                                         : automatic_micro_batch(config.model, parameters_.count(), most);
   optimiser_ = make_optimiser(config.optimiser, parameters_, config.adam, decay_group(config.decay));
@@ -225,6 +228,18 @@ Evaluation Trainer::evaluate(const ValidationWindows& windows, Index rows) {
   return total;
 }
 
+namespace {
+
+// What the process has in memory now; 0 where there is no /proc.
+std::size_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t all_pages = 0, resident_pages = 0;
+  file >> all_pages >> resident_pages;
+  return file ? resident_pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
+}  // namespace
+
 MemoryPlan Trainer::plan() const {
   const std::size_t flat = static_cast<std::size_t>(parameters_.flat_size()) * sizeof(Real);
   MemoryPlan plan{flat, 2 * flat, flat * replicas_.size(), 0, 0};
@@ -232,6 +247,8 @@ MemoryPlan Trainer::plan() const {
     plan.activations += replica->tape.activations().bytes_peak();
     plan.activation_gradients += replica->tape.gradients().bytes_peak();
   }
+  const std::size_t resident = resident_bytes();
+  if (resident > plan.total()) plan.other = resident - plan.total();
   return plan;
 }
 

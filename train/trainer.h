@@ -36,10 +36,13 @@ struct Evaluation {
   double floor() const { return floor_nats / static_cast<double>(tokens); }
 };
 
-// Bytes that training needs, by what for.
+// Bytes that training needs, by what for. other: what the process holds beside them, the text and libraries
+// for the most part (0 where the system does not tell).
 struct MemoryPlan {
-  std::size_t weights = 0, optimiser = 0, gradients = 0, activations = 0, activation_gradients = 0;
-  std::size_t total() const { return weights + optimiser + gradients + activations + activation_gradients; }
+  std::size_t weights = 0, optimiser = 0, gradients = 0, activations = 0, activation_gradients = 0, other = 0;
+  std::size_t total() const {
+    return weights + optimiser + gradients + activations + activation_gradients + other;
+  }
 };
 
 // How many of its `sequences` a worker takes at once where nobody says. A few at a time keep activations in
@@ -71,8 +74,10 @@ class Trainer {
   // Nats of all windows (no dropout, no label smoothing): the same bits for any number of workers.
   Evaluation evaluate(const ValidationWindows& windows, Index rows);
 
+  // After a step, or loss_and_gradients(), has touched what it needs.
   MemoryPlan plan() const;
-  double flops() const;  // of all matmuls so far, over all workers
+  Index sequences_at_once() const { return micro_batch_; }  // at most, in a worker
+  double flops() const;                                     // of all matmuls so far, over all workers
   // Of the seconds that steps took so far, the share that the regulariser took.
   double regulariser_share() const { return step_seconds_ > 0 ? regulariser_seconds_ / step_seconds_ : 0; }
 

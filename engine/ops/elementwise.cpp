@@ -82,14 +82,24 @@ Tensor dropout(const Tensor& x, double p) {
   const auto threshold = static_cast<std::uint32_t>(p * 0x1p32);
   const Real keep = Real(1 / (1 - p));
 
-  // out[i] (+)= m_i in[i] / (1 - p); a block of the generator serves four neighbours.
+  // out[i] (+)= m_i in[i] / (1 - p), as many neighbours at a time as the generator serves at once.
   const auto masked = [=](const Real* in, Real* out, bool adds) {
+    constexpr Index most = Random::group_size;
+    std::uint32_t bits[most];
+    Real factor[most] = {};
     for (Index i = 0, n = x.size(); i < n;) {
-      const Philox4 bits = random.block(static_cast<std::uint64_t>((first + i) / 4));
-      for (Index lane = (first + i) % 4; lane < 4 && i < n; ++lane, ++i) {
-        const Real value = bits[static_cast<std::size_t>(lane)] >= threshold ? keep * in[i] : Real(0);
-        out[i] = adds ? out[i] + value : value;
+      const Index offset = (first + i) % most, count = std::min(most - offset, n - i);
+      random.group(static_cast<std::uint64_t>((first + i) / most), bits);
+      for (Index b = 0; b < most / 4; ++b) {  // four neighbours share a block of the generator
+        for (Index lane = 0; lane < 4; ++lane)
+          factor[4 * b + lane] = bits[most / 4 * lane + b] >= threshold ? keep : Real(0);
       }
+#pragma omp simd
+      for (Index j = 0; j < count; ++j) {
+        const Real f = factor[offset + j], value = f > 0 ? f * in[i + j] : Real(0);  // 0 also for infinity
+        out[i + j] = adds ? out[i + j] + value : value;
+      }
+      i += count;
     }
   };
   Tensor y = tape.output("dropout", x.shape, {x});

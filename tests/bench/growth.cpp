@@ -86,7 +86,8 @@ void turn(const Dial& dial) {
     Trainer trainer(config, workers);
     Index done = 0;
     const double seconds = time(1, [&] { trainer.step(batch, done++); }).median();
-    const auto bytes = static_cast<double>(trainer.plan().total());
+    const MemoryPlan plan = trainer.plan();
+    const auto bytes = static_cast<double>(plan.total() - plan.other);
     points.push_back({static_cast<double>(setting), seconds, bytes});
     const Index at_once = automatic_micro_batch(config.model, trainer.parameters().count(),
                                                 (config.batch + config.workers - 1) / config.workers);
