@@ -96,32 +96,6 @@ EF_TILES inline __mmask16 first(Index n) {
 // ---- Packing
 // -----------------------------------------------------------------------------------------------
 
-// Twice the bits of the largest |x| in each of 16 lines: doubling drops the sign, and the order of what is
-// left is that of the numbers, infinity and NaN above all.
-template <bool k_is_contiguous>
-EF_TILES inline __m512i largest(const Operand& o, Index line, Index k, Index depth) {
-  const Index lines = std::min(o.lines - line, side);
-  __m512i top = _mm512_setzero_si512();
-  if constexpr (k_is_contiguous) {
-    alignas(64) std::uint32_t tops[side] = {};
-    for (Index i = 0; i < lines; ++i) {
-      __m512i most = _mm512_setzero_si512();
-      for (Index j = 0; j < depth; j += 16) {
-        const __m512i x = _mm512_maskz_loadu_epi32(first(depth - j), o.at(line + i, k + j));
-        most = _mm512_max_epu32(most, _mm512_add_epi32(x, x));
-      }
-      tops[i] = _mm512_reduce_max_epu32(most);
-    }
-    top = _mm512_load_si512(tops);
-  } else {
-    for (Index j = 0; j < depth; ++j) {
-      const __m512i x = _mm512_maskz_loadu_epi32(first(lines), o.at(line, k + j));
-      top = _mm512_max_epu32(top, _mm512_add_epi32(x, x));
-    }
-  }
-  return top;
-}
-
 // Turns rows into columns: first within groups of 4 x 4 (twice, by unpacking), then the groups.
 EF_TILES inline void transpose(Tile& tile) {
   __m512i x[side], y[side];
@@ -149,6 +123,34 @@ EF_TILES inline void transpose(Tile& tile) {
   }
 }
 
+// Twice the bits of the largest |x| in each of 16 lines: doubling drops the sign, and the order of what is
+// left is that of the numbers, infinity and NaN above all.
+template <bool k_is_contiguous>
+EF_TILES inline __m512i largest(const Operand& o, Index line, Index k, Index depth) {
+  const Index lines = std::min(o.lines - line, side);
+  __m512i top = _mm512_setzero_si512();
+  if constexpr (k_is_contiguous) {
+    Tile tops = {};  // of each line, 16 that are turned, for the largest of each 16 to be found at once
+    for (Index i = 0; i < lines; ++i) {
+      __m512i most = _mm512_setzero_si512();
+      for (Index j = 0; j < depth; j += side) {
+        const __mmask16 mask = j + side <= depth ? static_cast<__mmask16>(0xFFFF) : first(depth - j);
+        const __m512i x = _mm512_maskz_loadu_epi32(mask, o.at(line + i, k + j));
+        most = _mm512_max_epu32(most, _mm512_add_epi32(x, x));
+      }
+      _mm512_store_si512(tops.row[i], most);
+    }
+    transpose(tops);
+    for (const auto& row : tops.row) top = _mm512_max_epu32(top, _mm512_load_si512(row));
+  } else {
+    for (Index j = 0; j < depth; ++j) {
+      const __m512i x = _mm512_maskz_loadu_epi32(first(lines), o.at(line, k + j));
+      top = _mm512_max_epu32(top, _mm512_add_epi32(x, x));
+    }
+  }
+  return top;
+}
+
 // Packs the panel that begins at `line`, from k on, into tiles ordered by k, then part, then line; undo[i] is
 // the exponent of the power of two by which line i is still to be multiplied. Returns whether all numbers are
 // finite: a line with one that is not is packed as zeros.
@@ -173,11 +175,8 @@ EF_TILES bool pack(const Operand& o, Index line, Index k, Index depth, Tile* til
                      _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_set1_epi32(127), biased)));
   }
 
-  // Takes the halves of u0 .. u15 v0 .. v15 (16 bits each) to u0 v0 u1 v1 ...
-  const __m512i sixteen = _mm512_set1_epi32(16 << 16);
-  const __m512i steps = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  const __m512i interleave = _mm512_add_epi32(sixteen, _mm512_or_si512(steps, _mm512_slli_epi32(steps, 16)));
-  const __m512i upper_half = _mm512_set1_epi32(static_cast<int>(0xFFFF0000u));
+  const __m512i upper_half = _mm512_set1_epi32(static_cast<int>(0xFFFF0000u)),
+                half_unit = _mm512_set1_epi32(0x8000);
 
   for (Index j = 0; j < depth; j += tile_depth) {
     for (Index half = 0; half < 2; ++half) {
@@ -199,10 +198,13 @@ EF_TILES bool pack(const Operand& o, Index line, Index k, Index depth, Tile* til
           v = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask_v, y), scales);
         }
         for (int part = 0; part < parts; ++part) {
-          const __m512i pairs = _mm512_permutexvar_epi16(interleave, (__m512i)_mm512_cvtne2ps_pbh(v, u));
-          _mm512_store_si512(tile[2 * part].row[i], pairs);
-          u = _mm512_sub_ps(u, _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)));
-          v = _mm512_sub_ps(v, _mm512_castsi512_ps(_mm512_and_si512(pairs, upper_half)));
+          const __m512i rounded_u = _mm512_add_epi32(_mm512_castps_si512(u), half_unit);
+          const __m512i rounded_v = _mm512_add_epi32(_mm512_castps_si512(v), half_unit);
+          _mm512_store_si512(
+              tile[2 * part].row[i],
+              _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_srli_epi32(rounded_u, 16), rounded_v));
+          u = _mm512_sub_ps(u, _mm512_castsi512_ps(_mm512_and_si512(rounded_u, upper_half)));
+          v = _mm512_sub_ps(v, _mm512_castsi512_ps(_mm512_and_si512(rounded_v, upper_half)));
         }
       }
       if (k_is_contiguous == o.is_b) {
@@ -288,11 +290,11 @@ EF_TILES void multiply(const Tile* a, const Tile* b, Index steps, float* out) {
 EF_TILES void write(const float* product, const float* undo_rows, const float* undo_columns, Index rows,
                     Index columns, float alpha, float beta, float* c, Index ldc) {
   const __m512 alphas = _mm512_set1_ps(alpha), betas = _mm512_set1_ps(beta);
-  for (Index half = 0; half < 2; ++half) {
-    const __mmask16 mask = first(columns - half * side);
-    const __m512 undo = _mm512_loadu_ps(undo_columns + half * side);
-    for (Index i = 0; i < rows; ++i) {
-      const __m512 exponents = _mm512_add_ps(undo, _mm512_set1_ps(undo_rows[i]));
+  for (Index i = 0; i < rows; ++i) {
+    for (Index half = 0; half < 2; ++half) {
+      const __mmask16 mask = first(columns - half * side);
+      const __m512 exponents =
+          _mm512_add_ps(_mm512_set1_ps(undo_rows[i]), _mm512_loadu_ps(undo_columns + half * side));
       const __m512 x = _mm512_load_ps(product + i * panel_lines + half * side);
       __m512 y = _mm512_mul_ps(alphas, _mm512_scalef_ps(x, exponents));  // x 2^exponent, rounded once
       float* to = c + i * ldc + half * side;
