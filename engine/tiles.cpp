@@ -1,0 +1,471 @@
+// How a fast matrix product is built.
+//
+// The processor. An AMX tile is a register of 16 rows of 64 bytes; there are eight. One instruction takes a
+// tile of A (16 rows of 32 bf16), a tile of B (32 rows of 16 columns of bf16) and adds their product to a
+// tile of 16 x 16 float32: 16,384 operations in 16 cycles. All that follows serves to keep it busy.
+//
+// Register blocking. Four accumulators (2 x 2 tiles: a block of 32 x 32 of C) use each tile of A and of B
+// that was loaded twice: half a load a product, where one accumulator would need two.
+//
+// Packing. The tiles of an operand are copied, in the order in which they will be used, into panels of 32
+// lines (a line is a row of op(A) or a column of op(B): both run along k). Copying is where float32 becomes
+// bf16, transposed operands are turned, and edges are filled up with zeros, so that the inner loop knows
+// nothing of all this.
+//
+// Cache blocking. Of the operand with fewer lines, up to 1 MB is packed and kept in the L2 cache. The other
+// passes by once: a panel of it at a time is packed (into 24 KB, for L1) and multiplied with all that is
+// kept.
+//
+// Precision. A bf16 has 8 significant bits, a float32 has 24: x = hi + mid + lo, each part the rounding of
+// what the parts before it left. Of the nine products of parts, the six largest make a float32 product.
+//
+// Scaling. Tiles take numbers below 2^-126 for zero, and so would lose the small parts of small numbers.
+// Packing therefore multiplies each line by the power of two that takes its largest number to 2^56; what is
+// written to C is divided by it. This is exact, unless a number is 2^-160 or less of the largest in its line.
+#include "engine/tiles.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <vector>
+
+#include "engine/error.h"
+
+#if defined(__x86_64__) && defined(__linux__) &&      \
+    ((defined(__clang__) && __clang_major__ >= 12) || \
+     (!defined(__clang__) && defined(__GNUC__) && __GNUC__ >= 11))
+#define EF_TILES_BUILT
+#ifndef __clang__
+// g++ 12 takes the "undefined" operands in its own header of intrinsics for mistakes.
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <cpuid.h>
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace ef::tiles {
+
+const std::string& unavailable() {
+  static const std::string reason = why_unavailable();
+  return reason;
+}
+
+#ifdef EF_TILES_BUILT
+
+// Compiles one function for a processor with tiles, whatever the rest of the program is compiled for.
+#define EF_TILES __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
+
+namespace {
+
+constexpr Index side = 16;         // rows of a tile, and columns of 32 bits
+constexpr Index tile_depth = 32;   // of the summed dimension k in a tile of A or B
+constexpr Index panel_lines = 32;  // two tiles side by side
+
+// A tile of A or B in memory. Each 32 bits hold a pair of bf16, of k and of k + 16: any pairing will do that
+// is the same for A and B, and this one needs no shuffle where k is contiguous. A tile of A has 16 pairs of a
+// line in a row; a tile of B has a pair of 16 lines in a row.
+struct alignas(64) Tile {
+  std::uint32_t row[side][side];
+};
+
+// op(A) or op(B) as lines along k.
+struct Operand {
+  const float* x;
+  Index lines;
+  Index stride;  // between lines where k is contiguous, between steps of k where lines are
+  bool k_is_contiguous;
+  bool is_b;
+
+  const float* at(Index line, Index k) const {
+    return k_is_contiguous ? x + line * stride + k : x + k * stride + line;
+  }
+};
+
+constexpr Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
+
+// Bits 0 to n - 1, where n may be negative or over 16.
+EF_TILES inline __mmask16 first(Index n) {
+  return static_cast<__mmask16>((1u << std::clamp<Index>(n, 0, 16)) - 1);
+}
+
+// ---- Packing
+// -----------------------------------------------------------------------------------------------
+
+// Turns rows into columns: first within groups of 4 x 4 (twice, by unpacking), then the groups.
+EF_TILES inline void transpose(Tile& tile) {
+  __m512i x[side], y[side];
+  for (int i = 0; i < 16; ++i) x[i] = _mm512_load_si512(tile.row[i]);
+  for (int i = 0; i < 16; i += 2) {
+    y[i] = _mm512_unpacklo_epi32(x[i], x[i + 1]);
+    y[i + 1] = _mm512_unpackhi_epi32(x[i], x[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4) {
+    for (int j = 0; j < 2; ++j) {
+      x[i + 2 * j] = _mm512_unpacklo_epi64(y[i + j], y[i + j + 2]);
+      x[i + 2 * j + 1] = _mm512_unpackhi_epi64(y[i + j], y[i + j + 2]);
+    }
+  }
+  // Now the q-th quarter of x[4 g + i] is column 4 q + i of rows 4 g to 4 g + 3.
+  for (int i = 0; i < 4; ++i) {
+    const __m512i even_0 = _mm512_shuffle_i32x4(x[i], x[i + 4], 0x88);
+    const __m512i even_1 = _mm512_shuffle_i32x4(x[i + 8], x[i + 12], 0x88);
+    const __m512i odd_0 = _mm512_shuffle_i32x4(x[i], x[i + 4], 0xDD);
+    const __m512i odd_1 = _mm512_shuffle_i32x4(x[i + 8], x[i + 12], 0xDD);
+    _mm512_store_si512(tile.row[i], _mm512_shuffle_i32x4(even_0, even_1, 0x88));
+    _mm512_store_si512(tile.row[i + 4], _mm512_shuffle_i32x4(odd_0, odd_1, 0x88));
+    _mm512_store_si512(tile.row[i + 8], _mm512_shuffle_i32x4(even_0, even_1, 0xDD));
+    _mm512_store_si512(tile.row[i + 12], _mm512_shuffle_i32x4(odd_0, odd_1, 0xDD));
+  }
+}
+
+// Twice the bits of the largest |x| in each of 16 lines: doubling drops the sign, and the order of what is
+// left is that of the numbers, infinity and NaN above all.
+template <bool k_is_contiguous>
+EF_TILES inline __m512i largest(const Operand& o, Index line, Index k, Index depth) {
+  const Index lines = std::min(o.lines - line, side);
+  __m512i top = _mm512_setzero_si512();
+  if constexpr (k_is_contiguous) {
+    Tile tops = {};  // of each line, 16 that are turned, for the largest of each 16 to be found at once
+    for (Index i = 0; i < lines; ++i) {
+      __m512i most = _mm512_setzero_si512();
+      for (Index j = 0; j < depth; j += side) {
+        const __mmask16 mask = j + side <= depth ? static_cast<__mmask16>(0xFFFF) : first(depth - j);
+        const __m512i x = _mm512_maskz_loadu_epi32(mask, o.at(line + i, k + j));
+        most = _mm512_max_epu32(most, _mm512_add_epi32(x, x));
+      }
+      _mm512_store_si512(tops.row[i], most);
+    }
+    transpose(tops);
+    for (const auto& row : tops.row) top = _mm512_max_epu32(top, _mm512_load_si512(row));
+  } else {
+    for (Index j = 0; j < depth; ++j) {
+      const __m512i x = _mm512_maskz_loadu_epi32(first(lines), o.at(line, k + j));
+      top = _mm512_max_epu32(top, _mm512_add_epi32(x, x));
+    }
+  }
+  return top;
+}
+
+// Packs the panel that begins at `line`, from k on, into tiles ordered by k, then part, then line; undo[i] is
+// the exponent of the power of two by which line i is still to be multiplied. Returns whether all numbers are
+// finite: a line with one that is not is packed as zeros.
+template <int parts, bool k_is_contiguous>
+EF_TILES bool pack(const Operand& o, Index line, Index k, Index depth, Tile* tiles, float* undo) {
+  alignas(64) static constexpr float zeros[tile_depth] = {};  // read beyond the edges
+  alignas(64) float scale[panel_lines];
+  __mmask16 taken[2];
+  bool finite = true;
+  for (Index half = 0; half < 2; ++half) {
+    const Index start = line + half * side;
+    const __m512i exponent =
+        _mm512_srli_epi32(largest<k_is_contiguous>(o, start, k, depth), 24);  // with its bias of 127
+    const __mmask16 inside = first(o.lines - start);
+    taken[half] = _mm512_mask_cmplt_epu32_mask(inside, exponent, _mm512_set1_epi32(255));
+    finite = finite && taken[half] == inside;
+    // The exponent of the scale is 56 less that of the line, and no more than a float32 can have.
+    const __m512i biased = _mm512_min_epi32(_mm512_sub_epi32(_mm512_set1_epi32(127 + 56 + 127), exponent),
+                                            _mm512_set1_epi32(254));
+    _mm512_store_si512(scale + half * side, _mm512_slli_epi32(biased, 23));
+    _mm512_storeu_ps(undo + half * side,
+                     _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_set1_epi32(127), biased)));
+  }
+
+  const __m512i upper_half = _mm512_set1_epi32(static_cast<int>(0xFFFF0000u)),
+                half_unit = _mm512_set1_epi32(0x8000);
+
+  for (Index j = 0; j < depth; j += tile_depth) {
+    for (Index half = 0; half < 2; ++half) {
+      Tile* tile = tiles + half;
+      const __mmask16 mask_u = k_is_contiguous ? first(depth - j) : taken[half];
+      const __mmask16 mask_v = k_is_contiguous ? first(depth - j - side) : taken[half];
+      const __m512 scales = _mm512_load_ps(scale + half * side);
+      for (Index i = 0; i < side; ++i) {
+        __m512 u, v;
+        if constexpr (k_is_contiguous) {  // row i: line i
+          const float* x = (taken[half] >> i & 1) != 0 ? o.at(line + half * side + i, k + j) : zeros;
+          const __m512 s = _mm512_set1_ps(scale[half * side + i]);
+          u = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask_u, x), s);
+          v = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask_v, x + side), s);
+        } else {  // row i: the pair i of k
+          const float* x = i < depth - j ? o.at(line + half * side, k + j + i) : zeros;
+          const float* y = i + side < depth - j ? o.at(line + half * side, k + j + i + side) : zeros;
+          u = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask_u, x), scales);
+          v = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask_v, y), scales);
+        }
+        for (int part = 0; part < parts; ++part) {
+          const __m512i rounded_u = _mm512_add_epi32(_mm512_castps_si512(u), half_unit);
+          const __m512i rounded_v = _mm512_add_epi32(_mm512_castps_si512(v), half_unit);
+          _mm512_store_si512(
+              tile[2 * part].row[i],
+              _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_srli_epi32(rounded_u, 16), rounded_v));
+          u = _mm512_sub_ps(u, _mm512_castsi512_ps(_mm512_and_si512(rounded_u, upper_half)));
+          v = _mm512_sub_ps(v, _mm512_castsi512_ps(_mm512_and_si512(rounded_v, upper_half)));
+        }
+      }
+      if (k_is_contiguous == o.is_b) {
+        for (int part = 0; part < parts; ++part) transpose(tile[2 * part]);
+      }
+    }
+    tiles += 2 * parts;
+  }
+  return finite;
+}
+
+template <int parts>
+bool pack(const Operand& o, Index line, Index k, Index depth, Tile* tiles, float* undo) {
+  return o.k_is_contiguous ? pack<parts, true>(o, line, k, depth, tiles, undo)
+                           : pack<parts, false>(o, line, k, depth, tiles, undo);
+}
+
+// ---- The inner loop
+// ----------------------------------------------------------------------------------------
+
+// Tile registers 0 to 3 accumulate, 4 and 5 hold tiles of A, 6 and 7 of B. The compiler does not know that
+// tile instructions read memory, so multiply() begins with a barrier for the stores that packed the tiles.
+
+EF_TILES inline void load_a(const Tile* tile) {
+  _tile_loadd(4, tile, 64);
+  _tile_loadd(5, tile + 1, 64);
+}
+
+EF_TILES inline void load_b(const Tile* tile) {
+  _tile_loadd(6, tile, 64);
+  _tile_loadd(7, tile + 1, 64);
+}
+
+EF_TILES inline void multiply_loaded() {
+  _tile_dpbf16ps(0, 4, 6);
+  _tile_dpbf16ps(1, 4, 7);
+  _tile_dpbf16ps(2, 5, 6);
+  _tile_dpbf16ps(3, 5, 7);
+}
+
+// out = the product of a panel of A and a panel of B, 32 x 32. All small products come before the first large
+// one, while the sums are still small and so are their roundings. They are ordered so that each differs from
+// the one before in one operand only.
+template <int parts>
+EF_TILES void multiply(const Tile* a, const Tile* b, Index steps, float* out) {
+  asm volatile("" ::: "memory");
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  constexpr Index hi = 0, mid = 2, lo = 4, step = 2 * parts;
+  for (Index i = 0; i < steps && parts > 1; ++i) {
+    const Tile *x = a + i * step, *y = b + i * step;
+    load_a(x + hi);
+    if constexpr (parts == 3) {
+      load_b(y + lo);
+      multiply_loaded();
+    }
+    load_b(y + mid);
+    multiply_loaded();
+    load_a(x + mid);
+    if constexpr (parts == 3) multiply_loaded();
+    load_b(y + hi);
+    multiply_loaded();
+    if constexpr (parts == 3) {
+      load_a(x + lo);
+      multiply_loaded();
+    }
+  }
+  for (Index i = 0; i < steps; ++i) {
+    load_a(a + i * step + hi);
+    load_b(b + i * step + hi);
+    multiply_loaded();
+  }
+  constexpr Index row = panel_lines * sizeof(float);
+  _tile_stored(0, out, row);
+  _tile_stored(1, out + side, row);
+  _tile_stored(2, out + side * panel_lines, row);
+  _tile_stored(3, out + side * panel_lines + side, row);
+}
+
+// C = alpha product + beta C for a block of at most 32 x 32, the scaling of rows and columns undone.
+EF_TILES void write(const float* product, const float* undo_rows, const float* undo_columns, Index rows,
+                    Index columns, float alpha, float beta, float* c, Index ldc) {
+  const __m512 alphas = _mm512_set1_ps(alpha), betas = _mm512_set1_ps(beta);
+  for (Index i = 0; i < rows; ++i) {
+    for (Index half = 0; half < 2; ++half) {
+      const __mmask16 mask = first(columns - half * side);
+      const __m512 exponents =
+          _mm512_add_ps(_mm512_set1_ps(undo_rows[i]), _mm512_loadu_ps(undo_columns + half * side));
+      const __m512 x = _mm512_load_ps(product + i * panel_lines + half * side);
+      __m512 y = _mm512_mul_ps(alphas, _mm512_scalef_ps(x, exponents));  // x 2^exponent, rounded once
+      float* to = c + i * ldc + half * side;
+      if (beta != 0) y = _mm512_fmadd_ps(betas, _mm512_maskz_loadu_ps(mask, to), y);
+      _mm512_mask_storeu_ps(to, mask, y);
+    }
+  }
+}
+
+// ---- Infinity and NaN
+// --------------------------------------------------------------------------------------
+
+// Lines with such numbers were packed as zeros. Only these numbers decide what the elements of C in the line
+// become, so their products alone are added here. An element whose row and column both have some may get a
+// product twice: that changes no infinity and no NaN.
+void add_not_finite(const Operand& a, const Operand& b, Index k, float alpha, float* c, Index ldc) {
+  const auto add = [&](const Operand& from, const Operand& to, Index step_from, Index step_to) {
+    for (Index i = 0; i < from.lines; ++i) {
+      for (Index l = 0; l < k; ++l) {
+        const float x = *from.at(i, l);
+        if (std::isfinite(x)) continue;
+        float* y = c + i * step_from;
+        for (Index j = 0; j < to.lines; ++j) y[j * step_to] += alpha * (x * *to.at(j, l));
+        if (std::isnan(x)) break;  // the whole line is NaN now
+      }
+    }
+  };
+  add(a, b, ldc, 1);
+  add(b, a, 1, ldc);
+}
+
+// ---- Cache blocks
+// ------------------------------------------------------------------------------------------
+
+// Palette 1: all eight tiles with 16 rows of 64 bytes.
+struct alignas(64) Configuration {
+  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+constexpr Configuration configuration;
+
+// What is packed, a thread's own and kept for its next product.
+struct Scratch {
+  std::vector<Tile> kept, passing;
+  std::vector<float> undo;
+};
+
+template <class T>
+T* at_least(std::vector<T>& v, Index size) {
+  if (v.size() < static_cast<std::size_t>(size)) v.resize(static_cast<std::size_t>(size));
+  return v.data();
+}
+
+template <int parts>
+EF_TILES void product(const Operand& a, const Operand& b, Index k, float alpha, float beta, float* c,
+                      Index ldc) {
+  // k in blocks of about the same depth, whose panels take at most 24 KB. How k is split decides how sums are
+  // rounded, so it must depend on k alone.
+  const Index deepest = 384 / parts;
+  const Index fewest = (k + deepest - 1) / deepest;
+  const Index depth = round_up((k + fewest - 1) / fewest, tile_depth);
+  const Index blocks = (k + depth - 1) / depth;
+  const Index panel_tiles = depth / tile_depth * 2 * parts;
+
+  // Up to 4 blocks of k, and as many panels as then fill 1.2 MB, are packed at a time of the kept operand.
+  const bool keep_b = b.lines <= a.lines;
+  const Operand &kept = keep_b ? b : a, &passing = keep_b ? a : b;
+  const Index group = std::min<Index>(blocks, 4);
+  const Index all_panels = (kept.lines + panel_lines - 1) / panel_lines;
+  const Index chunks = (all_panels * group * panel_tiles + 1199) / 1200;
+  const Index panels = (all_panels + chunks - 1) / chunks;
+
+  thread_local Scratch scratch;
+  Tile* kept_tiles = at_least(scratch.kept, group * panels * panel_tiles);
+  float* kept_undo = at_least(scratch.undo, group * panels * panel_lines);
+  Tile* passing_tiles = at_least(scratch.passing, panel_tiles);
+  alignas(64) float block[panel_lines * panel_lines], passing_undo[panel_lines];
+  bool finite = true;
+
+  _tile_loadconfig(&configuration);
+  for (Index chunk = 0; chunk < all_panels; chunk += panels) {
+    const Index count = std::min(panels, all_panels - chunk);
+    for (Index from = 0; from < blocks; from += group) {
+      const Index to = std::min(from + group, blocks);
+      for (Index l = from; l < to; ++l) {
+        for (Index p = 0; p < count; ++p) {
+          const Index slot = (l - from) * count + p;
+          finite &= pack<parts>(kept, (chunk + p) * panel_lines, l * depth, std::min(depth, k - l * depth),
+                                kept_tiles + slot * panel_tiles, kept_undo + slot * panel_lines);
+        }
+      }
+      for (Index line = 0; line < passing.lines; line += panel_lines) {
+        for (Index l = from; l < to; ++l) {
+          const Index rest = std::min(depth, k - l * depth), steps = round_up(rest, tile_depth) / tile_depth;
+          finite &= pack<parts>(passing, line, l * depth, rest, passing_tiles, passing_undo);
+          for (Index p = 0; p < count; ++p) {
+            const Index slot = (l - from) * count + p;
+            const Tile* tiles = kept_tiles + slot * panel_tiles;
+            const float* undo = kept_undo + slot * panel_lines;
+            const Index kept_line = (chunk + p) * panel_lines;
+            const Index row = keep_b ? line : kept_line, column = keep_b ? kept_line : line;
+            multiply<parts>(keep_b ? passing_tiles : tiles, keep_b ? tiles : passing_tiles, steps, block);
+            write(block, keep_b ? passing_undo : undo, keep_b ? undo : passing_undo,
+                  std::min(a.lines - row, panel_lines), std::min(b.lines - column, panel_lines), alpha,
+                  l == 0 ? beta : 1, c + row * ldc + column, ldc);
+          }
+        }
+      }
+    }
+  }
+  _tile_release();
+  if (!finite) add_not_finite(a, b, k, alpha, c, ldc);
+}
+
+}  // namespace
+
+std::string why_unavailable() {
+  if (const char* mask = std::getenv("EIGENFORMER_NO_TILES"); mask != nullptr && std::string(mask) == "1")
+    return "EIGENFORMER_NO_TILES=1 switches AMX tiles off";
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  const bool known = __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0;
+  const bool amx_tile = known && (edx >> 24 & 1) != 0, amx_bf16 = known && (edx >> 22 & 1) != 0;
+  if (!amx_tile || !amx_bf16) {
+    return __builtin_cpu_supports("avx512f") ? "this processor has AVX-512 but no AMX tiles for bf16"
+           : __builtin_cpu_supports("avx2")  ? "this processor has AVX2 but no AMX tiles"
+                                             : "this processor has neither AVX2 nor AMX tiles";
+  }
+  if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512bw") ||
+      !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
+    return "this processor has AMX tiles but not all of AVX-512 that packs for them";
+  // Linux sets the 8 KB a thread that tiles need aside only for a program that has asked.
+  constexpr long request_permission = 0x1023, tile_data = 18;
+  if (syscall(SYS_arch_prctl, request_permission, tile_data) != 0)
+    return "this processor has AMX tiles, but Linux does not grant their use (it does from version 5.16 on)";
+  return "";
+}
+
+void gemm(Precision precision, blas::Op op_a, blas::Op op_b, Index m, Index n, Index k, float alpha,
+          const float* a, Index lda, const float* b, Index ldb, float beta, float* c, Index ldc) {
+  if (!unavailable().empty()) fail("tiles::gemm: " + unavailable());
+  if (k == 0 || alpha == 0) {
+    for (Index i = 0; i < m; ++i) {
+      for (Index j = 0; j < n; ++j) c[i * ldc + j] = beta == 0 ? 0 : beta * c[i * ldc + j];
+    }
+    return;
+  }
+  if (m == 0 || n == 0) return;
+  const Operand rows{a, m, lda, op_a == blas::Op::as_is, false};
+  const Operand columns{b, n, ldb, op_b == blas::Op::transposed, true};
+  switch (precision) {
+    case Precision::split3:
+      return product<3>(rows, columns, k, alpha, beta, c, ldc);
+    case Precision::split2:
+      return product<2>(rows, columns, k, alpha, beta, c, ldc);
+    case Precision::bf16:
+      return product<1>(rows, columns, k, alpha, beta, c, ldc);
+  }
+}
+
+#else
+
+std::string why_unavailable() {
+  return "built without AMX tiles: they need Linux on x86-64, and g++ 11 or clang++ 12 to compile them";
+}
+
+void gemm(Precision, blas::Op, blas::Op, Index, Index, Index, float, const float*, Index, const float*, Index,
+          float, float*, Index) {
+  fail("tiles::gemm: " + unavailable());
+}
+
+#endif
+
+}  // namespace ef::tiles

@@ -1,0 +1,29 @@
+// Matrix products on AMX: the tiles of 2023's and later server processors, which multiply bf16 numbers (the
+// upper half of a float32) at ten times the rate of float32 arithmetic. Float32 goes in and comes out.
+#pragma once
+#include <string>
+
+#include "engine/blas.h"
+
+namespace ef::tiles {
+
+// How many bf16 parts each float32 is split into, and so how far an element of op(A) op(B) is off, as a
+// fraction of the same element of |op(A)| |op(B)|.
+enum class Precision {
+  split3,  // hi + mid + lo, six tile products: as float32 arithmetic
+  split2,  // hi + mid, three tile products: at most 2^-15
+  bf16,    // hi, one tile product: at most 2^-7
+};
+
+// Empty where tiles can be used; else why not. EIGENFORMER_NO_TILES=1 in the environment switches them off.
+const std::string& unavailable();
+
+// What unavailable() returns, found out anew.
+std::string why_unavailable();
+
+// As blas::gemm, for float32; throws Error where tiles are unavailable. The same bits every time, whatever
+// the alignment; an element of C depends on nothing but its row of op(A), its column of op(B), and itself.
+void gemm(Precision precision, blas::Op op_a, blas::Op op_b, Index m, Index n, Index k, float alpha,
+          const float* a, Index lda, const float* b, Index ldb, float beta, float* c, Index ldc);
+
+}  // namespace ef::tiles
