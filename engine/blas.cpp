@@ -4,12 +4,19 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
+#include <optional>
 #include <vector>
+
+#include "engine/error.h"
+#include "engine/nearest.h"
+#include "engine/tiles.h"
 
 namespace ef::blas {
 namespace {
 
 thread_local double flops = 0;
+std::optional<tiles::Precision> on_tiles;  // set while one thread runs
 
 #ifdef EF_DOUBLE
 constexpr auto cblas_gemm = cblas_dgemm;
@@ -23,6 +30,18 @@ CBLAS_TRANSPOSE flag(Op op) { return op == Op::as_is ? CblasNoTrans : CblasTrans
 
 void gemm(Op op_a, Op op_b, Index m, Index n, Index k, Real alpha, const Real* a, Index lda, const Real* b,
           Index ldb, Real beta, Real* c, Index ldc) {
+#ifndef EF_DOUBLE
+  if (on_tiles) {
+    flops += 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+    tiles::gemm(*on_tiles, op_a, op_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    return;
+  }
+#endif
+  gemm_exact(op_a, op_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+void gemm_exact(Op op_a, Op op_b, Index m, Index n, Index k, Real alpha, const Real* a, Index lda,
+                const Real* b, Index ldb, Real beta, Real* c, Index ldc) {
   if (m == 0 || n == 0) return;
   flops += 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
   // BLAS insists on leading dimensions of at least 1, even where k is 0.
@@ -30,6 +49,20 @@ void gemm(Op op_a, Op op_b, Index m, Index n, Index k, Real alpha, const Real* a
   cblas_gemm(CblasRowMajor, flag(op_a), flag(op_b), static_cast<blasint>(m), static_cast<blasint>(n),
              static_cast<blasint>(k), alpha, a, at_least_1(lda), b, at_least_1(ldb), beta, c,
              at_least_1(ldc));
+}
+
+void use_precision(const std::string& name) {
+  const std::map<std::string, std::optional<tiles::Precision>> known = {{"float32", std::nullopt},
+                                                                        {"split3", tiles::Precision::split3},
+                                                                        {"split2", tiles::Precision::split2},
+                                                                        {"bf16", tiles::Precision::bf16}};
+  const auto found = known.find(name);
+  if (found == known.end())
+    fail("no precision called " + name, "", "", suggestion(name, {"float32", "split3", "split2", "bf16"}));
+  if (found->second && sizeof(Real) > sizeof(float)) fail("precision " + name, "a double build", "float32");
+  if (found->second && !tiles::unavailable().empty())
+    fail("precision " + name + " needs AMX tiles: " + tiles::unavailable(), "", "", "use float32");
+  on_tiles = found->second;
 }
 
 void use_one_thread() { openblas_set_num_threads(1); }

@@ -1,5 +1,7 @@
-// The one place that speaks to BLAS.
+// Matrix products: the one place that speaks to BLAS, and the seam where another way to multiply comes in.
 #pragma once
+#include <string>
+
 #include "engine/real.h"
 
 namespace ef::blas {
@@ -11,13 +13,23 @@ enum class Op { as_is, transposed };
 void gemm(Op op_a, Op op_b, Index m, Index n, Index k, Real alpha, const Real* a, Index lda, const Real* b,
           Index ldb, Real beta, Real* c, Index ldc);
 
+// The same, always by OpenBLAS in the precision of Real: for spectra, whatever training uses.
+void gemm_exact(Op op_a, Op op_b, Index m, Index n, Index k, Real alpha, const Real* a, Index lda,
+                const Real* b, Index ldb, Real beta, Real* c, Index ldc);
+
+// How gemm multiplies from now on, on all threads: float32 by OpenBLAS (the default), or on the tiles of
+// recent processors as sums of bf16 products (engine/tiles.h): split3, split2, bf16. Error for another name,
+// or with the reason where there are no tiles.
+void use_precision(const std::string& name);
+
 // Matmuls run on the calling thread alone: parallelism is by worker (see workers.h). Called once at start.
 void use_one_thread();
 
 // Floating-point operations (2 m n k a gemm) that this thread has asked of gemm so far.
 double flops_of_this_thread();
 
-// Measured rate of square gemms of size n on this thread, in operations a second, over about `seconds`.
+// Measured rate of square gemms of size n, as gemm computes them now, on this thread: operations a second,
+// over about `seconds`.
 double measure_peak(Index n, double seconds);
 
 }  // namespace ef::blas

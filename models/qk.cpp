@@ -9,14 +9,14 @@
 namespace ef {
 namespace {
 
-using blas::gemm;
+using blas::gemm_exact;
 using enum blas::Op;
 
 // a b^T of two [k, d] matrices: [k, k].
 std::vector<Real> rows_times_rows(const Tensor& a, const Tensor& b) {
   const Index k = a.shape[0], d = a.shape[1];
   std::vector<Real> product(static_cast<std::size_t>(k * k));
-  gemm(as_is, transposed, k, k, d, 1, a.data, d, b.data, d, 0, product.data(), k);
+  gemm_exact(as_is, transposed, k, k, d, 1, a.data, d, b.data, d, 0, product.data(), k);
   return product;
 }
 
@@ -74,7 +74,7 @@ std::vector<Real> QKProduct::singular_values() const {
   };
   const std::vector<Real> r = r_factor(query), s = r_factor(key);
   std::vector<Real> product(static_cast<std::size_t>(k * k));
-  gemm(as_is, transposed, k, k, k, Real(factor), r.data(), k, s.data(), k, 0, product.data(), k);
+  gemm_exact(as_is, transposed, k, k, k, Real(factor), r.data(), k, s.data(), k, 0, product.data(), k);
   return lapack::singular_values(product, k, k);
 }
 

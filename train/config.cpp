@@ -59,6 +59,8 @@ FieldList fields(Config& c) {
   f.add("batch", c.batch, "sequences an update, over all workers");
   f.add("micro-batch", c.micro_batch,
         "at most so many sequences at once in a worker (0: what suits the cache)");
+  f.add("precision", c.precision, "of matmuls: float32 by OpenBLAS; the others on AMX tiles",
+        {"float32", "split3", "split2", "bf16"});
   f.add("workers", c.workers, "threads (0: one for each processor)");
   f.add("seed", c.seed, "of weights, data order and dropout");
   f.add("optimiser", c.optimiser, "optimiser", {"adamw", "fairseq-adam"});

@@ -25,7 +25,8 @@ struct Config {
   Index steps = 1000;     // updates
   Index batch = 16;       // sequences an update, over all workers
   Index micro_batch = 0;  // at most so many sequences at once in a worker; 0: see automatic_micro_batch()
-  Index workers = 0;      // threads; 0: one for each processor
+  std::string precision = "float32";  // of matmuls: see blas::use_precision()
+  Index workers = 0;                  // threads; 0: one for each processor
   std::uint64_t seed = 1;
   std::string optimiser = "adamw";
   OptimiserConfig adam;

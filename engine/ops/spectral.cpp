@@ -13,7 +13,7 @@
 
 namespace ef {
 
-using blas::gemm;
+using blas::gemm_exact;
 using enum blas::Op;
 
 namespace {
@@ -187,7 +187,7 @@ Tensor eigenvalues(const Tensor& m) {
       if (defective[place] && (re != 0 || im != 0)) near_defective += width;
       place += width;
     }
-    gemm(transposed, as_is, n, n, n, 1, left, n, scaled, n, 1, m.grad, n);
+    gemm_exact(transposed, as_is, n, n, n, 1, left, n, scaled, n, 1, m.grad, n);
   });
 }
 
@@ -216,7 +216,7 @@ Tensor symmetric_eigenvalues(const Tensor& a) {
     for (Index i = 0; i < n; ++i) {
       for (Index j = 0; j < n; ++j) scaled[i * n + j] = u[i * n + j] * y.grad[j];
     }
-    gemm(as_is, transposed, n, n, n, 1, scaled, n, u, n, 1, a.grad, n);
+    gemm_exact(as_is, transposed, n, n, n, 1, scaled, n, u, n, 1, a.grad, n);
   });
 }
 
@@ -239,7 +239,7 @@ Tensor singular_values(const Tensor& a) {
     for (Index i = 0; i < r; ++i) {
       for (Index j = 0; j < n; ++j) scaled[i * n + j] = y.grad[i] * vt[i * n + j];
     }
-    gemm(as_is, as_is, m, n, r, 1, u, r, scaled, n, 1, a.grad, n);
+    gemm_exact(as_is, as_is, m, n, r, 1, u, r, scaled, n, 1, a.grad, n);
   });
 }
 
@@ -254,14 +254,14 @@ void check_factors(const char* op, const Tensor& q, const Tensor& k) {
 Real* saved_product(const Tensor& a, const Tensor& b) {
   const Index rows = a.shape[0], c = a.shape[1];
   Real* product = Tape::current().activations().allocate<Real>(rows * rows);
-  gemm(as_is, transposed, rows, rows, c, 1, a.data, c, b.data, c, 0, product, rows);
+  gemm_exact(as_is, transposed, rows, rows, c, 1, a.data, c, b.data, c, 0, product, rows);
   return product;
 }
 
 // x.grad += factor op(m) b, for m [D, D], b [D, C].
 void add_product(const Tensor& x, Real factor, blas::Op op, const Real* m, const Tensor& b) {
   const Index rows = b.shape[0], c = b.shape[1];
-  if (x.grad) gemm(op, as_is, rows, c, rows, factor, m, rows, b.data, c, 1, x.grad, c);
+  if (x.grad) gemm_exact(op, as_is, rows, c, rows, factor, m, rows, b.data, c, 1, x.grad, c);
 }
 
 }  // namespace
@@ -333,7 +333,8 @@ Tensor spectral_norm(const Tensor& w, const Real* u, const Real* v) {
     total += static_cast<double>(u[i]) * row;
   }
   y.data[0] = Real(total);
-  return tape.record(y, [=] { gemm(as_is, as_is, m, n, 1, y.grad[0], left, 1, right, n, 1, w.grad, n); });
+  return tape.record(y,
+                     [=] { gemm_exact(as_is, as_is, m, n, 1, y.grad[0], left, 1, right, n, 1, w.grad, n); });
 }
 
 namespace {
@@ -362,9 +363,9 @@ void normalise(Real* x, Index n) {
 // largest singular value shrink by (s_2 / s_1)^2 a step.
 void power_iteration(const Real* w, Index m, Index n, Real* u, Real* v, int steps) {
   for (int step = 0; step < steps; ++step) {
-    gemm(transposed, as_is, n, 1, m, 1, w, n, u, 1, 0, v, 1);
+    gemm_exact(transposed, as_is, n, 1, m, 1, w, n, u, 1, 0, v, 1);
     normalise(v, n);
-    gemm(as_is, as_is, m, 1, n, 1, w, n, v, 1, 0, u, 1);
+    gemm_exact(as_is, as_is, m, 1, n, 1, w, n, v, 1, 0, u, 1);
     normalise(u, m);
   }
 }
