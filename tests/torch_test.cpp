@@ -5,6 +5,8 @@
 #include <filesystem>
 
 #include "data/corpus.h"
+#include "engine/blas.h"
+#include "engine/tiles.h"
 #include "tests/helpers.h"
 #include "train/safetensors.h"
 #include "train/trainer.h"
@@ -22,7 +24,8 @@ std::string python_with_torch() {
   return "";
 }
 
-void compare(Config config) {
+// tolerance: of the largest difference of losses over the 50 steps.
+void compare(Config config, double tolerance = 1e-4) {
   const std::string python = python_with_torch();
   if (python.empty()) {
     WARN(
@@ -36,6 +39,7 @@ void compare(Config config) {
   config.model.vocab = corpus.tokenizer.vocab_size();
   const auto windows =
       make_train_windows(config.windows, corpus.train, corpus.first_input, config.model.context, 1);
+  blas::use_precision(config.precision);
   Workers threads(2);
   Trainer trainer(config, threads);
   const Parameters& parameters = trainer.parameters();
@@ -62,7 +66,9 @@ void compare(Config config) {
   const auto file =
       std::filesystem::temp_directory_path() / ("eigenformer-parity-" + config.preset + ".safetensors");
   write_safetensors(file.string(), arrays, {{"settings", to_json(config)}});
-  const int status = std::system((python + " tests/torch_parity.py " + file.string()).c_str());
+  const int status = std::system(
+      (python + " tests/torch_parity.py " + file.string() + " " + number_text(tolerance)).c_str());
+  blas::use_precision("float32");
   std::filesystem::remove(file);
   CHECK(WEXITSTATUS(status) == 0);
 }
@@ -75,6 +81,21 @@ TEST_CASE("50 steps as in PyTorch: GPT-2's architecture, AdamW, clipping, cosine
   config.schedule.warmup = 10;
   config.label_smoothing = 0.1;
   compare(config);
+}
+
+TEST_CASE("50 steps as in PyTorch: matmuls on tiles", "[torch]") {
+  if (!tiles::unavailable().empty()) {
+    WARN("skipped: " << tiles::unavailable());
+    return;
+  }
+  for (const auto& [precision, tolerance] : {std::pair{"split3", 1e-4}, {"split2", 2e-3}}) {
+    Config config;
+    apply_preset(config, "gpt2");
+    config.schedule.warmup = 10;
+    config.label_smoothing = 0.1;
+    config.precision = precision;
+    compare(config, tolerance);
+  }
 }
 
 TEST_CASE("50 steps as in PyTorch: fairseq's architecture and Adam", "[torch]") {

@@ -2,7 +2,8 @@
 //
 // For each case and number of workers a process of its own (so that its peak memory is its own) trains on one
 // batch of random tokens, turn by turn with PyTorch, which starts from the same weights on the same batch.
-// The losses of the first steps must agree, or nothing is reported.
+// The losses of the first steps must agree, or nothing is reported. Matmuls in the precisions of tiles
+// (engine/tiles.h) take their turns too, where the processor has them.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 
 #include "engine/blas.h"
 #include "engine/error.h"
+#include "engine/tiles.h"
 #include "tests/bench/common.h"
 #include "train/command_line.h"
 #include "train/safetensors.h"
@@ -106,13 +108,22 @@ std::string megabytes(double bytes) { return text("%.0f", 1e-6 * bytes); }
 
 using Row = std::vector<std::string>;
 
+const std::vector<std::string> precisions = {"split3", "split2", "bf16"};
+
 Row head() {
   return {"case",           "workers",         "ms (min-max)", "tokens/s",   "GFLOP/s",
           "share of sgemm", "peak MB",         "planned MB",   "PyTorch ms", "its MB",
           "ratio",          "tuned malloc ms", "ratio"};
 }
 
-// The row of one case, measured in this process.
+Row head_of_tiles() {
+  Row row = {"case", "workers"};
+  for (const std::string& precision : precisions)
+    row.insert(row.end(), {precision + " ms (min-max)", "GFLOP/s", "of PyTorch", "of tuned"});
+  return row;
+}
+
+// The rows of one case in both tables, one after the other, measured in this process.
 Row measure(const Case& chosen, Index worker_count, const std::string& python) {
   Config config = chosen.config;
   config.workers = worker_count;
@@ -135,18 +146,19 @@ Row measure(const Case& chosen, Index worker_count, const std::string& python) {
 
   Index done = 0;
   Times ours, torch, torch_tuned;
-  const auto step = [&](int count) {
+  std::vector<Times> on_tiles;
+  const auto step = [&](int count, Times& times) {
     double loss = NAN;
     for (int i = 0; i < count; ++i) {
       const double start = now();
       const double this_loss = trainer.step(batch, done++).loss;
-      ours.seconds.push_back(now() - start);
+      times.seconds.push_back(now() - start);
       if (i == 0) loss = this_loss;
     }
     return loss;
   };
   for (int i = 0; i < 3; ++i) {
-    const double mine = step(1);
+    const double mine = step(1, ours);
     if (!has_torch) continue;
     for (Torch* peer : {&plain, &tuned}) {
       Times unused;
@@ -159,19 +171,26 @@ Row measure(const Case& chosen, Index worker_count, const std::string& python) {
   }
   const double estimate = ours.seconds.back();
   const int block = std::max(1, static_cast<int>(0.3 / estimate)), rounds = estimate > 0.5 ? 7 : 12;
-  double planned = static_cast<double>(trainer.plan().total());
+  const auto planned = static_cast<double>(trainer.plan().total());
+  const bool has_tiles = tiles::unavailable().empty();
   for (int attempt = 0;; ++attempt) {
     wait_until_quiet();
     ours = torch = torch_tuned = {};
+    on_tiles.assign(has_tiles ? precisions.size() : 0, {});
     const ForeignLoad load({plain.process(), tuned.process()});
     for (int round = 0; round < rounds; ++round) {
-      step(block);
+      step(block, ours);
+      for (std::size_t p = 0; p < on_tiles.size(); ++p) {
+        blas::use_precision(precisions[p]);
+        step(block, on_tiles[p]);
+      }
+      blas::use_precision("float32");
       if (!has_torch) continue;
       plain.steps(block, torch);
       tuned.steps(block, torch_tuned);
     }
     const double foreign = load.share();
-    if (foreign < 0.04) break;
+    if (foreign < 0.04 || std::getenv("EF_BENCH_BUSY")) break;
     std::fprintf(stderr, "case %s: rejected, other programs used %.0f %% of a processor\n",
                  chosen.name.c_str(), 100 * foreign);
     if (attempt == 4) fail("bench", "other programs busy in five attempts", "a quiet machine");
@@ -179,20 +198,29 @@ Row measure(const Case& chosen, Index worker_count, const std::string& python) {
 
   const double peak = static_cast<double>(peak_resident_bytes()), median = ours.median();
   const Index share = (config.batch + worker_count - 1) / worker_count;
+  const double work = flops(products(config, config.batch));
   Row row = {chosen.name,
              std::to_string(worker_count),
              range(ours),
              text("%.0f", static_cast<double>(batch.scored) / median),
-             text("%.0f", 1e-9 * flops(products(config, config.batch)) / median),
+             text("%.0f", 1e-9 * work / median),
              text("%.0f %%", 100 * sgemm_seconds(products(config, share), worker_count) / median),
              megabytes(peak),
              megabytes(planned)};
-  if (!has_torch) {
-    row.resize(head().size(), "-");
-    return row;
+  const auto ratio = [&](const Times& mine, const Times& theirs) {
+    return has_torch ? text("%.2f", mine.median() / theirs.median()) : "-";
+  };
+  if (has_torch) {
+    row.insert(row.end(), {range(torch), megabytes(plain.memory()), ratio(ours, torch), range(torch_tuned),
+                           ratio(ours, torch_tuned)});
   }
-  row.insert(row.end(), {range(torch), megabytes(plain.memory()), text("%.2f", median / torch.median()),
-                         range(torch_tuned), text("%.2f", median / torch_tuned.median())});
+  row.resize(head().size(), "-");
+  row.insert(row.end(), {chosen.name, std::to_string(worker_count)});
+  for (const Times& times : on_tiles) {
+    row.insert(row.end(), {range(times), text("%.0f", 1e-9 * work / times.median()), ratio(times, torch),
+                           ratio(times, torch_tuned)});
+  }
+  row.resize(head().size() + head_of_tiles().size(), "-");
   return row;
 }
 
@@ -240,16 +268,24 @@ void run(int argc, char** argv) {
     std::printf("PyTorch %s\n\n", version.empty() ? "is not installed for this python3" : version.c_str());
   }
   std::fflush(stdout);
-  std::vector<Row> rows = {head()};
+  std::vector<Row> rows = {head()}, tile_rows = {head_of_tiles()};
   for (const Case& c : cases()) {
     if (!wanted.empty() && wanted.find(c.name) == std::string::npos) continue;
     for (Index workers : {1, 2}) {
       if (!only.empty() && only != std::to_string(workers)) continue;
-      rows.push_back(measured_aside(c, workers, python));
-      std::fprintf(stderr, "%s\n", table({rows.back()}).c_str());
+      const Row both = measured_aside(c, workers, python);
+      const auto middle = both.begin() + std::ssize(head());
+      rows.emplace_back(both.begin(), middle);
+      tile_rows.emplace_back(middle, both.end());
+      std::fprintf(stderr, "%s%s\n", table({head(), rows.back()}).c_str(),
+                   table({head_of_tiles(), tile_rows.back()}).c_str());
     }
   }
-  std::printf("%s\n", table(rows).c_str());
+  std::printf("Matmuls in float32, by OpenBLAS\n\n%s\n", table(rows).c_str());
+  if (!tiles::unavailable().empty())
+    std::printf("Nothing on tiles: %s\n\n", tiles::unavailable().c_str());
+  else
+    std::printf("Matmuls on tiles (GFLOP/s of float32-sized work)\n\n%s\n", table(tile_rows).c_str());
 }
 
 }  // namespace
