@@ -10,7 +10,7 @@ namespace ef::tiles {
 // How many bf16 parts each float32 is split into, and so how far an element of op(A) op(B) is off, as a
 // fraction of the same element of |op(A)| |op(B)|.
 enum class Precision {
-  split3,  // hi + mid + lo, six tile products: as float32 arithmetic
+  split3,  // hi + mid + lo, six tile products: as BLAS in float32, usually less (where k is 1, up to 2^-23)
   split2,  // hi + mid, three tile products: at most 2^-15
   bf16,    // hi, one tile product: at most 2^-7
 };
@@ -23,6 +23,8 @@ std::string why_unavailable();
 
 // As blas::gemm, for float32; throws Error where tiles are unavailable. The same bits every time, whatever
 // the alignment; an element of C depends on nothing but its row of op(A), its column of op(B), and itself.
+// Blocks of 32 x 32 are computed, whatever is needed of them: with fewer than 16 rows or columns, and below
+// about 64 x 64 x 64, BLAS is faster than split3.
 void gemm(Precision precision, blas::Op op_a, blas::Op op_b, Index m, Index n, Index k, float alpha,
           const float* a, Index lda, const float* b, Index ldb, float beta, float* c, Index ldc);
 
