@@ -22,12 +22,13 @@
 //
 // Precision. A bf16 has 8 significant bits, a float32 has 24: x = hi + mid + lo, each part the rounding of
 // what the parts before it left. Of the nine products of parts, the six largest make a float32 product; what
-// the others would add is at most 2^-24 of it.
+// the others would add is 2^-24 of it or less.
 //
 // Scaling. Tiles take numbers below 2^-126 for zero, and so would lose the small parts of small numbers.
 // Packing therefore multiplies each line of a slice by the power of two that takes its largest number to
-// 2^56, and writing undoes it. Nothing is lost but numbers of less than 2^-160 of the largest in their line,
-// and no sum overflows: 2^57 times 2^57 times the depth of a slice is a float32.
+// 2^56, and writing undoes it. What is lost are numbers below 2^-160 of the largest in their line, and sums
+// below 2^-200 of what the two largest would make. No sum overflows: 2^57 times 2^57 times the depth of a
+// slice is a float32.
 #include "engine/tiles.h"
 
 #include <algorithm>
@@ -344,7 +345,7 @@ void add_not_finite(const Operand& a, const Operand& b, Index k, float alpha, fl
   add(b, a, 1, ldc);
 }
 
-// ---- Cache blocks -----------------------------------------------------------------------------------------
+// ---- Cache blocking ---------------------------------------------------------------------------------------
 
 // Palette 1: all eight tiles with 16 rows of 64 bytes.
 struct alignas(64) Configuration {
