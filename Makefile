@@ -30,7 +30,7 @@ LIBRARY  := $(filter-out $(PROGRAMS:%=train/%.cpp),$(wildcard engine/*.cpp engin
 # The same sources are compiled for float32 (the programs and their tests) and for double (where gradients are
 # checked: tests/gradients/, and the golden files, which both must reproduce).
 TESTS    := $(wildcard tests/*.cpp)
-BENCHES  := steps ops growth probes
+BENCHES  := steps ops growth precision probes
 GRADIENT_TESTS := $(wildcard tests/gradients/*.cpp) tests/golden_test.cpp tests/main.cpp
 DOUBLE_LIBRARY := $(filter-out data/% train/%,$(LIBRARY)) train/safetensors.cpp train/files.cpp train/presets.cpp
 float     = $(patsubst %.cpp,$(BUILD)/float/%.o,$(1))
