@@ -20,7 +20,7 @@ Index automatic_micro_batch(const ModelConfig& model, Index parameters, Index se
   const double activations = (10 * c + 2 * ffn) * sizeof(Real);     // bytes of a token in a layer
   const double weights = (4 * c * c + 2 * c * ffn) * sizeof(Real);  // bytes of a layer
   // As many as fit; but where a layer's weights do not fit either, enough tokens to be worth reading them.
-  const double rows = std::max(cache / activations, weights > cache ? 512.0 : 128.0);
+  const double rows = std::max(cache / activations, weights > cache ? 1024.0 : 128.0);
   const double at_once = std::max(1.0, std::floor(rows / tokens)), times = std::ceil(all / at_once);
   const double saved = passes * all * tokens * activations * static_cast<double>(model.layers);
   const double lost = passes * (times - 1) * static_cast<double>(parameters) * sizeof(Real);

@@ -17,7 +17,11 @@ namespace {
 using blas::gemm;
 using enum blas::Op;
 
-constexpr Index block = 192;  // rows: as many as gemm wants to be fast
+// Rows at a time. Where both weights fit the cache, so few that the middle fits beside them, yet enough for
+// gemm; else the weights are read once a block, so more.
+Index rows_at_a_time(Index rows, Index weights) {
+  return std::min(rows, Index{weights * Index{sizeof(Real)} <= Index{1} << 20 ? 192 : 768});
+}
 
 void set_rows(const Tensor& bias, Index rows, Real* y) {
   for (Index r = 0; bias && r < rows; ++r) std::copy_n(bias.data, bias.size(), y + r * bias.size());
@@ -45,12 +49,14 @@ Tensor feed_forward(const Tensor& x, const Tensor& up, const Tensor& up_bias, co
   Shape shape = x.shape;
   shape[shape.rank - 1] = out;
 
+  const Index block = rows_at_a_time(rows, up.size() + down.size());
+
   Tape& tape = Tape::current();
   Tensor y = tape.output(op, shape, {x, up, up_bias, down, down_bias});
   Real* const h = y.grad ? tape.activations().allocate<Real>(rows * width) : nullptr;
   {
     Scratch scratch(tape.activations());
-    Real* const g = scratch.reals(std::min(block, rows) * width);
+    Real* const g = scratch.reals(block * width);
     for (Index first = 0; first < rows; first += block) {
       const Index n = std::min(block, rows - first);
       Real *h_block = h ? h + first * width : g, *y_block = y.data + first * out;
@@ -65,8 +71,7 @@ Tensor feed_forward(const Tensor& x, const Tensor& up, const Tensor& up_bias, co
   }
   return tape.record(y, [=, values_and_slopes = activation.values_and_slopes] {
     Scratch scratch(Tape::current().activations());
-    Real *const g = scratch.reals(std::min(block, rows) * width), *const dh = scratch.reals(
-                                                                      std::min(block, rows) * width);
+    Real *const g = scratch.reals(block * width), *const dh = scratch.reals(std::min(block, rows) * width);
     for (Index first = 0; first < rows; first += block) {
       const Index n = std::min(block, rows - first);
       const Real *dy = y.grad + first * out, *x_block = x.data + first * c;
