@@ -84,6 +84,9 @@ TEST_CASE("precision: a name that is none, and a machine without tiles, are told
   CHECK_FALSE(fs::exists(folder / "runs"));  // nothing was written
   const Outcome exact = run("train " + rest);
   unsetenv("EIGENFORMER_NO_TILES");
+  CHECK(contains(run("train --matmul tiles " + rest).text, "--precision split3 is as exact as float32"));
+  CHECK(contains(run("train --matmul openblas --precision bf16 " + rest).text,
+                 "OpenBLAS multiplies in float32"));
   CHECK(outcome.status == 2);
   CHECK(contains(outcome.text, "precision split2 needs AMX tiles: EIGENFORMER_NO_TILES=1"));
   CHECK(exact.status == 0);  // float32 asks for nothing

@@ -59,6 +59,8 @@ FieldList fields(Config& c) {
   f.add("batch", c.batch, "sequences an update, over all workers");
   f.add("micro-batch", c.micro_batch,
         "at most so many sequences at once in a worker (0: what suits the cache)");
+  f.add("matmul", c.matmul, "who multiplies matrices (auto: whoever --precision needs)",
+        {"auto", "openblas", "tiles"});
   f.add("precision", c.precision, "of matmuls: float32 by OpenBLAS; the others on AMX tiles",
         {"float32", "split3", "split2", "bf16"});
   f.add("workers", c.workers, "threads (0: one for each processor)");
@@ -121,6 +123,11 @@ void check(const Config& c) {
   if (!(c.schedule.decay_share >= 0 && c.schedule.decay_share <= 1)) {
     fail("--decay-share", number_text(c.schedule.decay_share), "0 to 1");
   }
+  if (c.matmul == "openblas" && c.precision != "float32")
+    fail("--matmul openblas --precision " + c.precision, "", "", "OpenBLAS multiplies in float32 only");
+  if (c.matmul == "tiles" && c.precision == "float32")
+    fail("--matmul tiles --precision float32", "", "",
+         "--precision split3 is as exact as float32; split2 and bf16 are faster");
   ModelConfig model = c.model;
   model.vocab = 2;  // known only once the data is read
   check(model);

@@ -25,6 +25,7 @@ struct Config {
   Index steps = 1000;     // updates
   Index batch = 16;       // sequences an update, over all workers
   Index micro_batch = 0;  // at most so many sequences at once in a worker; 0: see automatic_micro_batch()
+  std::string matmul = "auto";        // openblas, tiles, or whichever the precision needs
   std::string precision = "float32";  // of matmuls: see blas::use_precision()
   Index workers = 0;                  // threads; 0: one for each processor
   std::uint64_t seed = 1;

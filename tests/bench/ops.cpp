@@ -11,6 +11,7 @@
 #include "engine/parameters.h"
 #include "engine/random.h"
 #include "engine/tape.h"
+#include "models/layers.h"
 #include "tests/bench/common.h"
 #include "train/command_line.h"
 
@@ -101,6 +102,7 @@ class Ops {
     put_linear(x, c);
     put_linear(x, m.ffn);
     put_linear(inner, c);
+    put_feed_forward(x, m.ffn);
 
     const Tensor table = leaf({m.vocab, c});
     const Index ids = b * t;
@@ -163,6 +165,18 @@ class Ops {
     const Index outputs = rows * out, weights = w.size() + out;
     put(text("linear to %td", out), x, [=] { return linear(x, w, b); }, {x.size() + weights, outputs, {p[0]}},
         {outputs + x.size() + w.size(), x.size() + weights, {p[1], p[2]}});
+  }
+
+  void put_feed_forward(const Tensor& x, Index width) {
+    const Index rows = x.shape.rows(), c = x.shape.last(), weights = 2 * c * width + c + width;
+    const Tensor up = leaf({width, c}), up_bias = leaf({width}), down = leaf({c, width}),
+                 down_bias = leaf({c});
+    const std::vector<Product> u = linear_products("up", rows, c, width, 1),
+                               d = linear_products("down", rows, width, c, 1);
+    put("feed_forward", x,
+        [=] { return feed_forward(x, up, up_bias, down, down_bias, activation("gelu-tanh")); },
+        {x.size() + weights, x.size() + rows * width, {u[0], d[0]}},
+        {2 * x.size() + rows * width + weights, x.size() + weights, {u[1], u[2], d[1], d[2]}});
   }
 
   Config config_;
