@@ -33,7 +33,7 @@ TEST_CASE("a run leaves everything that it promises", "[programs]") {
     INFO(file);
     CHECK(fs::file_size(fs::path(folder / "a") / file) > 0);
   }
-  for (const char* part : {"parameters", "memory", "sgemm", "valid", "report"})
+  for (const char* part : {"parameters", "memory", "matmuls in float32 at", "valid", "report"})
     CHECK(contains(train.text, part));
 
   const Outcome sample = run("sample --run " + (folder / "a") + " --tokens 50 --prompt 'One '");

@@ -87,7 +87,7 @@ std::string Live::line() const {
   text += note_;
   if (last_.tokens > rate_.tokens && seconds > 0) {
     text += format("  %s tok/s", short_number((last_.tokens - rate_.tokens) / seconds).c_str());
-    if (peak_ > 0) text += format("  %.0f%% of sgemm", 100 * (last_.flops - rate_.flops) / seconds / peak_);
+    if (peak_ > 0) text += format("  %.0f%% of peak", 100 * (last_.flops - rate_.flops) / seconds / peak_);
   }
   return text + format("  lr %.1e", last_.learning_rate);
 }

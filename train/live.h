@@ -17,7 +17,8 @@ struct Progress {
 
 class Live {
  public:
-  // log_path: where plain lines go as well (appended). peak: the measured sgemm rate of all workers, FLOP/s.
+  // log_path: where plain lines go as well (appended). peak: the measured rate of square matmuls, all
+  // workers, FLOP/s.
   Live(const std::string& log_path, double peak);
   ~Live();
   Live(const Live&) = delete;

@@ -51,7 +51,7 @@ void introduce(Live& live, const Config& config, const Corpus& corpus, const Run
              megabytes(plan.activations) + ", their gradients " + megabytes(plan.activation_gradients) +
              ", program and data " + megabytes(plan.other));
   live.print("machine  " + std::to_string(config.workers) + (config.workers == 1 ? " worker" : " workers") +
-             ", matmuls in " + config.precision + ", " + short_number(peak) + "FLOP/s in all");
+             ", matmuls in " + config.precision + " at " + short_number(peak) + "FLOP/s in all");
 }
 
 // ---- The loop
