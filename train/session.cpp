@@ -91,6 +91,7 @@ class Session {
     Batch batch;
     fill(batch, state_.done);
     trainer_->loss_and_gradients(batch, state_.done);  // touches all memory that a step needs
+    watch_->rehearse(*trainer_);
     introduce(*live_, config_, corpus_, run_, *trainer_, peak);
     if (state_.done > 0) live_->print("resumed after step " + std::to_string(state_.done));
 

@@ -102,6 +102,12 @@ void Watch::report(Index done, const std::vector<AlarmEvent>& events) {
   }
 }
 
+void Watch::rehearse(Trainer& trainer) const {
+  if (probes_.empty()) return;
+  trainer.keep_values();
+  trainer.observe(probes_, batch_);
+}
+
 void Watch::read(Trainer& trainer, Index done) {
   const auto start = std::chrono::steady_clock::now();
   const std::vector<Reading> readings = trainer.observe(probes_, batch_);

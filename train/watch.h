@@ -21,6 +21,7 @@ class Watch {
   // Whether probes are read after the update that makes `done` updates.
   bool due(Index done) const { return !probes_.empty() && done % every_ == 0; }
   void read(Trainer& trainer, Index done);
+  void rehearse(Trainer& trainer) const;  // reads and forgets, to touch the memory that this takes
   void validated(Index done, const Evaluation& evaluation);
   double seconds() const { return seconds_; }  // that reading has taken so far
 
