@@ -99,7 +99,10 @@ Tensor cross_entropy(const Tensor& logits, std::span<const std::int32_t> targets
 Tensor linear_cross_entropy(const Tensor& x, const Tensor& w, std::span<const std::int32_t> targets,
                             const CrossEntropy& options = {});
 
-// ops/plain.cpp: the ops that do in one pass what a textbook writes op by op, as a table, and the same table
+// ops/plain.cpp
+Tensor split_heads(const Tensor& x, Index heads);  // [B, T, C] -> [B, H, T, D]
+Tensor merge_heads(const Tensor& x);               // and back
+// The ops that do in one pass what a textbook writes op by op, as a table, and the same table
 // in the textbook's way: the same numbers up to rounding, slower and with more memory, to learn from and to
 // check against.
 struct FusedOps {

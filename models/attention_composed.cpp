@@ -5,16 +5,6 @@
 namespace ef {
 namespace {
 
-// [B, T, C] -> [B, H, T, D]
-Tensor split_heads(const Tensor& x, Index heads) {
-  return transpose(reshape(x, {x.shape[0], x.shape[1], heads, x.shape[2] / heads}), 1, 2);
-}
-
-// [B, H, T, D] -> [B, T, C]
-Tensor merge_heads(const Tensor& x) {
-  return reshape(transpose(x, 1, 2), {x.shape[0], x.shape[2], x.shape[1] * x.shape[3]});
-}
-
 // pattern_of says how the pattern comes from the logits <query_i, key_t> / sqrt(D), both [B, H, T, T].
 struct ComposedAttention : SoftmaxAttention {
   using SoftmaxAttention::SoftmaxAttention;

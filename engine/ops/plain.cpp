@@ -5,12 +5,19 @@
 #include "engine/tape.h"
 
 namespace ef {
-namespace {
 
-// [B, T, C] -> [B, H, T, D]
 Tensor split_heads(const Tensor& x, Index heads) {
+  check_shape(x.shape.rank == 3 && heads > 0 && x.shape[2] % heads == 0, "split_heads", "x", x.shape,
+              "[B, T, C], C a multiple of ", heads, " heads");
   return transpose(reshape(x, {x.shape[0], x.shape[1], heads, x.shape[2] / heads}), 1, 2);
 }
+
+Tensor merge_heads(const Tensor& x) {
+  check_shape(x.shape.rank == 4, "merge_heads", "x", x.shape, "[B, H, T, D]");
+  return reshape(transpose(x, 1, 2), {x.shape[0], x.shape[2], x.shape[1] * x.shape[3]});
+}
+
+namespace {
 
 Tensor plain_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index heads, double factor,
                        Real* pattern) {
@@ -18,7 +25,7 @@ Tensor plain_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index 
       scale(matmul(split_heads(q, heads), split_heads(k, heads), false, true), Real(factor));
   const Tensor weights = causal_softmax(logits);
   if (pattern) std::copy_n(weights.data, weights.size(), pattern);
-  return reshape(transpose(matmul(weights, split_heads(v, heads)), 1, 2), q.shape);
+  return merge_heads(matmul(weights, split_heads(v, heads)));
 }
 
 Tensor plain_feed_forward(const Tensor& x, const Tensor& up, const Tensor& up_bias, const Tensor& down,

@@ -460,6 +460,20 @@ const std::vector<OpCheck>& op_checks() {
        [](Draw& d) { return cross_entropy_trial(d, true, {.divisor = 3.7}); }},
       {"cross_entropy", "label smoothing",
        [](Draw& d) { return cross_entropy_trial(d, d.coin(), {.divisor = 2, .label_smoothing = 0.1}); }},
+      {"split_heads", "plain",
+       [](Draw& d) {
+         const Index heads = d.size(1, 3), dim = d.size(1, 3);
+         return Trial{[=](const auto& in) { return split_heads(in[0], heads); },
+                      {d.normal({d.is(Draw::no_rows) ? 0 : d.size(1, 2), d.size(1, 5), heads * dim})},
+                      ""};
+       }},
+      {"merge_heads", "plain",
+       [](Draw& d) {
+         return Trial{
+             [](const auto& in) { return merge_heads(in[0]); },
+             {d.normal({d.is(Draw::no_rows) ? 0 : d.size(1, 2), d.size(1, 3), d.size(1, 5), d.size(1, 3)})},
+             ""};
+       }},
       {"feed_forward", "bias", [](Draw& d) { return feed_forward_trial(d, true); }},
       {"feed_forward", "no bias", [](Draw& d) { return feed_forward_trial(d, false); }},
       {"linear_cross_entropy", "plain", [](Draw& d) { return linear_cross_entropy_trial(d, false, {}); }},
