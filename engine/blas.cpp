@@ -65,6 +65,20 @@ void use_precision(const std::string& name) {
   on_tiles = found->second;
 }
 
+#ifdef EF_DOUBLE
+Unchanging::Unchanging(const Real*, Index) {}
+Unchanging::~Unchanging() {}
+void Unchanging::prepare(Index, Index) const {}
+#else
+Unchanging::Unchanging(const Real* weights, Index n) {
+  if (on_tiles) tiles::hold(*on_tiles, weights, n);
+}
+Unchanging::~Unchanging() { tiles::release(); }
+void Unchanging::prepare(Index worker, Index workers) const {
+  if (on_tiles) tiles::pack_held(worker, workers);
+}
+#endif
+
 void use_one_thread() { openblas_set_num_threads(1); }
 
 double flops_of_this_thread() { return flops; }

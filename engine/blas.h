@@ -22,6 +22,18 @@ void gemm_exact(Op op_a, Op op_b, Index m, Index n, Index k, Real alpha, const R
 // or with the reason where there are no tiles.
 void use_precision(const std::string& name);
 
+// While one lives, the n numbers at `weights` do not change, so that gemm may keep what it made of them (tiles
+// do). One at a time in a program, made and ended while no other thread multiplies. prepare() is for all
+// workers at the same time, before the first product: they share the work of making anew what was kept.
+class Unchanging {
+ public:
+  Unchanging(const Real* weights, Index n);
+  ~Unchanging();
+  Unchanging(const Unchanging&) = delete;
+  Unchanging& operator=(const Unchanging&) = delete;
+  void prepare(Index worker, Index workers) const;
+};
+
 // Matmuls run on the calling thread alone: parallelism is by worker (see workers.h). Called once at start.
 void use_one_thread();
 

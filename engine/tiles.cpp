@@ -35,6 +35,9 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <map>
+#include <mutex>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -129,54 +132,66 @@ EF_TILES inline void transpose(Tile& tile) {
   }
 }
 
+EF_TILES inline __m512i larger(__m512i most, __m512i x) {
+  return _mm512_max_epu32(most, _mm512_add_epi32(x, x));
+}
+
 // Twice the bits of the largest |x| in each of the 32 lines of a panel: doubling drops the sign, and the
-// order of what is left is that of the numbers, infinity and NaN above all.
-template <bool k_is_contiguous>
+// order of what is left is that of the numbers, infinity and NaN above all. `whole` promises that all 32 lines
+// exist and depth is a multiple of 32, so that no mask is needed; so it does below.
+template <bool k_is_contiguous, bool whole>
 EF_TILES inline void largest(const Operand& o, Index line, Index k, Index depth, __m512i top[2]) {
-  top[0] = top[1] = _mm512_setzero_si512();
   if constexpr (k_is_contiguous) {
     for (Index half = 0; half < 2; ++half) {
       Tile tops = {};  // of each line 16, which are turned, so that the largest of each 16 are found at once
-      const Index start = line + half * side, lines = std::min(o.lines - start, side);
+      const Index start = line + half * side, lines = whole ? side : std::min(o.lines - start, side);
       for (Index i = 0; i < lines; ++i) {
-        __m512i most = _mm512_setzero_si512();
-        for (Index j = 0; j < depth; j += side) {
-          const __mmask16 mask = j + side <= depth ? static_cast<__mmask16>(0xFFFF) : first(depth - j);
-          const __m512i x = _mm512_maskz_loadu_epi32(mask, o.at(start + i, k + j));
-          most = _mm512_max_epu32(most, _mm512_add_epi32(x, x));
+        const float* x = o.x + (start + i) * o.stride + k;
+        __m512i most = _mm512_setzero_si512(), most_too = most;
+        Index j = 0;
+        for (; j + tile_depth <= depth; j += tile_depth) {
+          most = larger(most, _mm512_loadu_si512(x + j));
+          most_too = larger(most_too, _mm512_loadu_si512(x + j + side));
         }
-        _mm512_store_si512(tops.row[i], most);
+        for (; !whole && j < depth; j += side)
+          most = larger(most, _mm512_maskz_loadu_epi32(first(depth - j), x + j));
+        _mm512_store_si512(tops.row[i], _mm512_max_epu32(most, most_too));
       }
       transpose(tops);
+      top[half] = _mm512_setzero_si512();
       for (const auto& row : tops.row) top[half] = _mm512_max_epu32(top[half], _mm512_load_si512(row));
     }
   } else {
-    const __mmask16 mask[2] = {first(o.lines - line), first(o.lines - line - side)};
-    for (Index j = 0; j < depth; ++j) {
-      for (Index half = 0; half < 2; ++half) {
-        const __m512i x = _mm512_maskz_loadu_epi32(mask[half], o.at(line + half * side, k + j));
-        top[half] = _mm512_max_epu32(top[half], _mm512_add_epi32(x, x));
-      }
+    const __mmask16 mask_0 = whole ? 0xFFFF : first(o.lines - line);
+    const __mmask16 mask_1 = whole ? 0xFFFF : first(o.lines - line - side);
+    const float* x = o.x + k * o.stride + line;
+    __m512i most_0 = _mm512_setzero_si512(), most_1 = most_0;
+    for (Index j = 0; j < depth; ++j, x += o.stride) {
+      most_0 = larger(most_0, _mm512_maskz_loadu_epi32(mask_0, x));
+      most_1 = larger(most_1, _mm512_maskz_loadu_epi32(mask_1, x + side));
     }
+    top[0] = most_0;
+    top[1] = most_1;
   }
 }
 
 // Packs the panel that begins at `line`, from k on, into tiles ordered by k, then part, then line; undo[i] is
 // the exponent of the power of two by which line i is still to be multiplied. Returns whether all numbers are
 // finite: a line with one that is not is packed as zeros.
-template <int parts, bool k_is_contiguous>
+template <int parts, bool k_is_contiguous, bool whole>
 EF_TILES bool pack(const Operand& o, Index line, Index k, Index depth, Tile* tiles, float* undo) {
   alignas(64) static constexpr float zeros[tile_depth] = {};  // read beyond the edges
   alignas(64) float scale[panel_lines];
   __mmask16 taken[2];
   bool finite = true;
   __m512i top[2];
-  largest<k_is_contiguous>(o, line, k, depth, top);
+  largest<k_is_contiguous, whole>(o, line, k, depth, top);
   for (Index half = 0; half < 2; ++half) {
     const __m512i exponent = _mm512_srli_epi32(top[half], 24);  // with its bias of 127
-    const __mmask16 inside = first(o.lines - line - half * side);
+    const __mmask16 inside = whole ? 0xFFFF : first(o.lines - line - half * side);
     taken[half] = _mm512_mask_cmplt_epu32_mask(inside, exponent, _mm512_set1_epi32(255));
     finite = finite && taken[half] == inside;
+    if (whole && !finite) return pack<parts, k_is_contiguous, false>(o, line, k, depth, tiles, undo);
     // The exponent of the scale is 56 less that of the line, and no more than a float32 can have.
     const __m512i biased = _mm512_min_epi32(_mm512_sub_epi32(_mm512_set1_epi32(127 + 56 + 127), exponent),
                                             _mm512_set1_epi32(254));
@@ -194,16 +209,18 @@ EF_TILES bool pack(const Operand& o, Index line, Index k, Index depth, Tile* til
         __m512 u, v;
         if constexpr (k_is_contiguous) {  // row i of a tile: line i
           const Index l = half * side + i;
-          const float* x = (taken[half] >> i & 1) != 0 ? o.at(line + l, k + j) : zeros;
+          const float* x = o.x + (line + l) * o.stride + k + j;
+          if (!whole && (taken[half] >> i & 1) == 0) x = zeros;
           const __m512 s = _mm512_set1_ps(scale[l]);
-          u = _mm512_mul_ps(_mm512_maskz_loadu_ps(first(depth - j), x), s);
-          v = _mm512_mul_ps(_mm512_maskz_loadu_ps(first(depth - j - side), x + side), s);
+          u = _mm512_mul_ps(_mm512_maskz_loadu_ps(whole ? 0xFFFF : first(depth - j), x), s);
+          v = _mm512_mul_ps(_mm512_maskz_loadu_ps(whole ? 0xFFFF : first(depth - j - side), x + side), s);
         } else {  // row i of a tile: the pair i of k
-          const float* x = i < depth - j ? o.at(line + half * side, k + j + i) : zeros;
-          const float* y = i + side < depth - j ? o.at(line + half * side, k + j + i + side) : zeros;
+          const float *x = o.x + (k + j + i) * o.stride + line + half * side, *y = x + side * o.stride;
+          if (!whole && i >= depth - j) x = zeros;
+          if (!whole && i + side >= depth - j) y = zeros;
           const __m512 s = _mm512_load_ps(scale + half * side);
-          u = _mm512_mul_ps(_mm512_maskz_loadu_ps(taken[half], x), s);
-          v = _mm512_mul_ps(_mm512_maskz_loadu_ps(taken[half], y), s);
+          u = _mm512_mul_ps(_mm512_maskz_loadu_ps(whole ? 0xFFFF : taken[half], x), s);
+          v = _mm512_mul_ps(_mm512_maskz_loadu_ps(whole ? 0xFFFF : taken[half], y), s);
         }
         for (Index part = 0; part < parts; ++part) {
           const __m512i rounded_u = _mm512_add_epi32(_mm512_castps_si512(u), half_bit);
@@ -226,8 +243,13 @@ EF_TILES bool pack(const Operand& o, Index line, Index k, Index depth, Tile* til
 
 template <int parts>
 bool pack(const Operand& o, Index line, Index k, Index depth, Tile* tiles, float* undo) {
-  return o.k_is_contiguous ? pack<parts, true>(o, line, k, depth, tiles, undo)
-                           : pack<parts, false>(o, line, k, depth, tiles, undo);
+  const bool whole = line + panel_lines <= o.lines && depth % tile_depth == 0;
+  if (o.k_is_contiguous) {
+    return whole ? pack<parts, true, true>(o, line, k, depth, tiles, undo)
+                 : pack<parts, true, false>(o, line, k, depth, tiles, undo);
+  }
+  return whole ? pack<parts, false, true>(o, line, k, depth, tiles, undo)
+               : pack<parts, false, false>(o, line, k, depth, tiles, undo);
 }
 
 // ---- The inner loop ---------------------------------------------------------------------------------------
@@ -355,6 +377,19 @@ struct alignas(64) Configuration {
 };
 constexpr Configuration configuration;
 
+// How k is cut into slices of about the same depth, whose panels take at most 96 KB. It decides how sums are
+// rounded, so it must depend on k alone.
+struct Slices {
+  Index k, depth, panel_tiles;
+
+  Slices(Index summed, Index parts) : k(summed) {
+    depth = divide_up(divide_up(k, divide_up(k, 1536 / parts)), tile_depth) * tile_depth;
+    panel_tiles = depth / tile_depth * 2 * parts;
+  }
+  Index count() const { return divide_up(k, depth); }
+  Index size(Index slice) const { return std::min(depth, k - slice * depth); }
+};
+
 // Packed panels, and by which powers of two their lines are still to be multiplied. A thread keeps its memory
 // for the next product.
 struct Panels {
@@ -368,71 +403,154 @@ struct Panels {
   }
 };
 
+// Packs the panels [begin, end) of a slice, to the places `at`, `at` + 1, ... Returns whether all is finite.
+template <int parts>
+bool pack_panels(const Operand& o, const Slices& slices, Index slice, Index begin, Index end, Panels& to,
+                 Index at) {
+  const Index from = slice * slices.depth, size = slices.size(slice);
+  // Short pieces of rows that lie far apart: the processor does not foresee them by itself.
+  if (!o.k_is_contiguous && o.lines > 4096) {
+    const Index end_line = std::min(o.lines, end * panel_lines);
+    for (Index l = from; l < from + size; ++l) {
+      for (Index i = begin * panel_lines; i < end_line; i += side) __builtin_prefetch(o.at(i, l), 0, 2);
+    }
+  }
+  bool finite = true;
+  for (Index p = begin; p < end; ++p, ++at) {
+    finite &= pack<parts>(o, p * panel_lines, from, size, &to.tiles[0] + at * slices.panel_tiles,
+                          &to.undo[0] + at * panel_lines);
+  }
+  return finite;
+}
+
+// ---- Weights that are packed once -------------------------------------------------------------------------
+
+// An operand that lies within what is held, with all its panels, slice by slice. `round` tells of which
+// hold() they are: 0 of none.
+struct Packed {
+  Operand o;
+  Index k;
+  Panels panels;
+  bool finite = true;
+  std::uint64_t round = 0;
+  std::mutex mutex;
+
+  Packed(const Operand& operand, Index summed) : o(operand), k(summed) {}
+
+  template <int parts>
+  void renew(std::uint64_t now) {
+    const std::lock_guard lock(mutex);
+    if (round == now) return;
+    const Slices slices(k, parts);
+    const Index count = divide_up(o.lines, panel_lines);
+    panels.resize(slices.count() * count, slices.panel_tiles);
+    finite = true;
+    for (Index s = 0; s < slices.count(); ++s)
+      finite &= pack_panels<parts>(o, slices, s, 0, count, panels, s * count);
+    round = now;
+  }
+};
+
+struct Held {
+  const float *begin = nullptr, *end = nullptr;
+  bool held = false;
+  int parts = 0;  // into which they are packed
+  std::uint64_t round = 0;
+  std::mutex mutex;  // of the list
+  std::map<std::tuple<const float*, Index, Index, Index, bool, bool>, Packed> list;
+};
+Held& held() {
+  static Held all;
+  return all;
+}
+
+// The operand packed as a whole, or nullptr where it is not of what is held.
+template <int parts>
+const Packed* find_packed(const Operand& o, Index k) {
+  Held& all = held();
+  if (!all.held || all.parts != parts || o.x < all.begin || o.x >= all.end) return nullptr;
+  Packed* found;
+  {
+    const std::lock_guard lock(all.mutex);
+    found = &all.list.try_emplace({o.x, o.lines, o.stride, k, o.k_is_contiguous, o.is_b}, o, k).first->second;
+  }
+  found->renew<parts>(all.round);
+  return found;
+}
+
+// ---- The product ------------------------------------------------------------------------------------------
+
+// The panels of an operand: packed as a whole before, or some at a time into a buffer.
+template <int parts>
+struct Source {
+  const Operand& o;
+  const Slices& slices;
+  Panels& buffer;
+  const Packed* packed;
+  Index count = divide_up(o.lines, panel_lines);  // of panels
+  bool finite = true;
+
+  Source(const Operand& operand, const Slices& of, Panels& to, Index at_once)
+      : o(operand), slices(of), buffer(to), packed(find_packed<parts>(operand, of.k)) {
+    if (packed)
+      finite = packed->finite;
+    else
+      buffer.resize(std::min(at_once, count), slices.panel_tiles);
+  }
+  // Makes the panels [begin, end) of a slice ready.
+  void show(Index slice, Index begin, Index end) {
+    first = packed ? slice * count : -begin;
+    if (!packed) finite &= pack_panels<parts>(o, slices, slice, begin, end, buffer, 0);
+  }
+  const Tile* tiles(Index panel) const { return &panels().tiles[0] + (first + panel) * slices.panel_tiles; }
+  const float* undo(Index panel) const { return &panels().undo[0] + (first + panel) * panel_lines; }
+
+ private:
+  const Panels& panels() const { return packed ? packed->panels : buffer; }
+  Index first = 0;  // where panel 0 of the slice would be
+};
+
 template <int parts>
 EF_TILES void product(const Operand& a, const Operand& b, Index k, float alpha, float beta, float* c,
                       Index ldc) {
-  // k in slices of about the same depth, whose panels take at most 96 KB. How k is cut decides how sums are
-  // rounded, so it must depend on k alone.
-  const Index slices = divide_up(k, 1536 / parts);
-  const Index depth = divide_up(divide_up(k, slices), tile_depth) * tile_depth;
-  const Index panel_tiles = depth / tile_depth * 2 * parts;
-
+  const Slices slices(k, parts);
   // Of the operand with fewer lines, chunks of about the same size, up to 1.2 MB, are kept. Of the other, up
   // to 400 KB are packed at once: rows of C are then written in longer runs, and the tiles seldom fall
   // asleep, which they do where they rest for 0.3 us, to take 0.5 us to wake up.
   const bool keep_b = b.lines <= a.lines;
-  const Operand &kept = keep_b ? b : a, &passing = keep_b ? a : b;
-  const Index kept_panels = divide_up(kept.lines, panel_lines);
-  const Index passing_panels = divide_up(passing.lines, panel_lines);
-  const Index chunk = divide_up(kept_panels, divide_up(kept_panels * panel_tiles, 1200));
-  const Index batch = std::min(passing_panels, std::max<Index>(1, 400 / panel_tiles));
-
-  thread_local Panels kept_buffer, passing_buffer;
-  kept_buffer.resize(chunk, panel_tiles);
-  passing_buffer.resize(batch, panel_tiles);
-  Panels &panels_a = keep_b ? passing_buffer : kept_buffer, &panels_b = keep_b ? kept_buffer : passing_buffer;
+  const Index fewer = divide_up(std::min(a.lines, b.lines), panel_lines);
+  const Index chunk = divide_up(fewer, divide_up(fewer * slices.panel_tiles, 1200));
+  const Index batch = std::max<Index>(1, 400 / slices.panel_tiles);
+  thread_local Panels buffers[2];
+  Source<parts> rows(a, slices, buffers[0], keep_b ? batch : chunk);
+  Source<parts> columns(b, slices, buffers[1], keep_b ? chunk : batch);
+  Source<parts>&kept = keep_b ? columns : rows, &passing = keep_b ? rows : columns;
   Block blocks[2], *now = &blocks[0], *before = &blocks[1];
-  bool finite = true;
 
   _tile_loadconfig(&configuration);
-  for (Index from = 0; from < k; from += depth) {
-    const Index rest = std::min(depth, k - from), steps = divide_up(rest, tile_depth);
-    const auto pack_panels = [&](const Operand& o, Index begin, Index end, Panels& to) {
-      // Short pieces of rows that lie far apart: the processor does not foresee them by itself.
-      if (!o.k_is_contiguous && o.lines > 4096) {
-        const Index end_line = std::min(o.lines, end * panel_lines);
-        for (Index l = from; l < from + rest; ++l) {
-          for (Index i = begin * panel_lines; i < end_line; i += side) __builtin_prefetch(o.at(i, l), 0, 2);
-        }
-      }
-      for (Index p = begin; p < end; ++p) {
-        finite &= pack<parts>(o, p * panel_lines, from, rest, &to.tiles[0] + (p - begin) * panel_tiles,
-                              &to.undo[0] + (p - begin) * panel_lines);
-      }
-    };
-    for (Index first_kept = 0; first_kept < kept_panels; first_kept += chunk) {
-      const Index end_kept = std::min(first_kept + chunk, kept_panels);
-      pack_panels(kept, first_kept, end_kept, kept_buffer);
-      for (Index first_passing = 0; first_passing < passing_panels; first_passing += batch) {
-        const Index end_passing = std::min(first_passing + batch, passing_panels);
+  for (Index slice = 0; slice < slices.count(); ++slice) {
+    const Index steps = divide_up(slices.size(slice), tile_depth);
+    for (Index first_kept = 0; first_kept < kept.count; first_kept += chunk) {
+      const Index end_kept = std::min(first_kept + chunk, kept.count);
+      kept.show(slice, first_kept, end_kept);
+      for (Index first_passing = 0; first_passing < passing.count; first_passing += batch) {
+        const Index end_passing = std::min(first_passing + batch, passing.count);
         write(*before, panel_lines);  // before what it needs is packed over
-        pack_panels(passing, first_passing, end_passing, passing_buffer);
-        for (Index j = 0; j < end_kept - first_kept; ++j) {
-          for (Index i = 0; i < end_passing - first_passing; ++i) {
-            const Index slot_a = keep_b ? i : j, slot_b = keep_b ? j : i;
-            const Index row = ((keep_b ? first_passing : first_kept) + slot_a) * panel_lines;
-            const Index column = ((keep_b ? first_kept : first_passing) + slot_b) * panel_lines;
-            now->undo_rows = &panels_a.undo[0] + slot_a * panel_lines;
-            now->undo_columns = &panels_b.undo[0] + slot_b * panel_lines;
+        passing.show(slice, first_passing, end_passing);
+        for (Index j = first_kept; j < end_kept; ++j) {
+          for (Index i = first_passing; i < end_passing; ++i) {
+            const Index panel_a = keep_b ? i : j, panel_b = keep_b ? j : i;
+            const Index row = panel_a * panel_lines, column = panel_b * panel_lines;
+            now->undo_rows = rows.undo(panel_a);
+            now->undo_columns = columns.undo(panel_b);
             now->alpha = alpha;
-            now->beta = from == 0 ? beta : 1;
+            now->beta = slice == 0 ? beta : 1;
             now->c = c + row * ldc + column;
             now->ldc = ldc;
             now->rows = std::min(a.lines - row, panel_lines);
             now->columns = std::min(b.lines - column, panel_lines);
             now->written = 0;
-            multiply<parts>(&panels_a.tiles[0] + slot_a * panel_tiles,
-                            &panels_b.tiles[0] + slot_b * panel_tiles, steps, *now, *before);
+            multiply<parts>(rows.tiles(panel_a), columns.tiles(panel_b), steps, *now, *before);
             std::swap(now, before);
           }
         }
@@ -441,7 +559,7 @@ EF_TILES void product(const Operand& a, const Operand& b, Index k, float alpha, 
     }
   }
   _tile_release();
-  if (!finite) add_not_finite(a, b, k, alpha, c, ldc);
+  if (!rows.finite || !columns.finite) add_not_finite(a, b, k, alpha, c, ldc);
 }
 
 }  // namespace
@@ -488,7 +606,35 @@ void gemm(Precision precision, blas::Op op_a, blas::Op op_b, Index m, Index n, I
   }
 }
 
+void hold(Precision precision, const float* x, Index n) {
+  Held& all = held();
+  const int parts = precision == Precision::split3 ? 3 : precision == Precision::split2 ? 2 : 1;
+  if (x != all.begin || x + n != all.end || parts != all.parts) all.list.clear();
+  all.begin = x;
+  all.end = x + n;
+  all.parts = parts;
+  ++all.round;
+  all.held = true;
+}
+
+void release() { held().held = false; }
+
+void pack_held(Index worker, Index workers) {
+  Held& all = held();
+  Index i = 0;
+  for (auto& [key, packed] : all.list) {
+    if (i++ % workers != worker) continue;
+    if (all.parts == 3) packed.renew<3>(all.round);
+    if (all.parts == 2) packed.renew<2>(all.round);
+    if (all.parts == 1) packed.renew<1>(all.round);
+  }
+}
+
 #else
+
+void hold(Precision, const float*, Index) {}
+void release() {}
+void pack_held(Index, Index) {}
 
 std::string why_unavailable() {
   return "built without AMX tiles: they need Linux on x86-64, and g++ 11 or clang++ 12 to compile them";

@@ -28,4 +28,13 @@ std::string why_unavailable();
 void gemm(Precision precision, blas::Op op_a, blas::Op op_b, Index m, Index n, Index k, float alpha,
           const float* a, Index lda, const float* b, Index ldb, float beta, float* c, Index ldc);
 
+// Weights that many products read between two updates are packed once, for all threads. From hold() to
+// release() the n numbers at x must not change: what gemm packs of them for `precision` it keeps, and results
+// stay the same to the bit. After another hold() of the same numbers, pack_held() packs anew what was used
+// since the first, on `workers` threads at once; what is not packed by then, gemm packs when it needs it.
+// What is kept takes, for each way in which a weight is read (forward, backward), 2 bytes a number and part.
+void hold(Precision precision, const float* x, Index n);
+void release();
+void pack_held(Index worker, Index workers);
+
 }  // namespace ef::tiles

@@ -115,6 +115,10 @@ void Trainer::regularise(Index done) {
 }
 
 double Trainer::loss_and_gradients(const Batch& batch, Index done) {
+  // In few rows a product reads a weight hardly more often than packing does.
+  const bool worth_keeping = batch.sequences * batch.tokens >= 512;
+  const blas::Unchanging weights(parameters_.values(), worth_keeping ? parameters_.flat_size() : 0);
+  workers_.run([&](Index worker) { weights.prepare(worker, workers_.count()); });
   workers_.run([&](Index worker) {
     Replica& replica = *replicas_[static_cast<std::size_t>(worker)];
     const double flops = blas::flops_of_this_thread();
