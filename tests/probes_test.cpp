@@ -283,7 +283,7 @@ TEST_CASE("attn.map: a short pattern is the map, a long one is gathered in cells
 
   for (const Index tokens : {1, 63, 65, 100, 131}) {
     for (const Index heads : {1, 3, 16}) {
-      World odd({.layers = 2, .heads = heads, .channels = 16});
+      World odd({.layers = 2, .heads = heads, .channels = 48});
       std::vector<Real> all;
       const std::vector<Real> one = causal(tokens, even);
       for (Index head = 0; head < heads; ++head) all.insert(all.end(), one.begin(), one.end());
@@ -603,7 +603,7 @@ TEST_CASE("probes: every attention can be probed", "[probes]") {
       INFO(probe.name << " of " << name);
       Reading r;
       probe.read({*world.model, world.parameters, world.seen}, r);
-      CHECK(!r.scalars.empty());
+      CHECK_FALSE((r.scalars.empty() && r.arrays.empty()));
       for (const Reading::Scalar& s : r.scalars) CHECK(std::isfinite(s.value));
       for (const Reading::Array& a : r.arrays) {
         Index size = 1;

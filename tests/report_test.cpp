@@ -249,6 +249,99 @@ TEST_CASE("report: the eigenvalues of the last reading, a panel a head") {
   CHECK_FALSE(contains(run.report(), "Eigenvalues"));
 }
 
+std::string figure_of(const std::string& html, const std::string& id) {
+  const std::size_t begin = html.find("<figure class=\"chart\" id=\"" + id + '"');
+  return begin == std::string::npos ? "" : html.substr(begin, html.find("</figure>", begin) - begin);
+}
+
+TEST_CASE("report: eigenvalues by step, the last seen without a script, at most 40 of them") {
+  const Folder run;
+  run.put("config.json", "{}");
+  run.put("metrics.jsonl", R"({"step":100,"probe":"qk.spectrum","layer":0,"head":0,"trace":1})");
+  put_eigenvalues(run, "00000001", {1, 1, 9, 2});  // another shape: passed over
+  put_eigenvalues(run, "00000050", {1, 1, 2, 2});
+  put_eigenvalues(run, "00000100", {1, 1, 2, 2});
+  std::string html = run.report();
+  check_page(html);
+  std::string figure = figure_of(html, "eigenvalues");
+  CHECK(contains(figure, "data-states=\"step 50|step 100\""));
+  CHECK(contains(figure, "<output>step 100</output>"));
+  CHECK(count(figure, "<g class=\"state\">") == 1);
+  CHECK(count(figure, "<g class=\"state\" display=\"none\">") == 1);
+  run.put("probes/qk.spectrum.eigenvalues.00000050.npy", "damaged");
+  CHECK_FALSE(contains(figure_of(run.report(), "eigenvalues"), "player"));
+
+  for (const char* step : {"00000001", "00000050"})
+    fs::remove(run.path + "/probes/qk.spectrum.eigenvalues." + step + ".npy");
+  for (int step = 200; step < 300; ++step) put_eigenvalues(run, std::to_string(step), {1, 1, 2, 2});
+  html = run.report();
+  check_page(html);
+  figure = figure_of(html, "eigenvalues");
+  CHECK(count(figure, "<g class=\"state") == 40);
+  CHECK(contains(figure, "data-states=\"step 100|"));
+  CHECK(contains(figure, "|step 299\""));
+}
+
+TEST_CASE("report: profile, rho and attention maps of a run that probed them") {
+  const Folder run;
+  run.put("config.json", "{}");
+  run.put("metrics.jsonl", R"({"step":100,"probe":"attn.profile","layer":0,"head":0,"last_quarter":1})");
+  fs::create_directories(run.path + "/probes");
+  std::string html = run.report();
+  check_page(html);
+  for (const char* id : {"site-profile", "signal-propagation", "attention-maps"})
+    CHECK(figure_of(html, id) == "");
+
+  const float nan = std::nanf("");
+  for (const char* step : {"00000050", "00000100"}) {
+    for (const char* array : {"attn.profile.profile.", "attn.rho.rho."}) {
+      std::vector<float> values(3 * 4, 0.25f);
+      for (std::size_t i = 8; i < 12; ++i) values[i] = nan;  // a head without numbers
+      values[5] = nan;
+      write_npy(run.path + "/probes/" + array + step + ".npy", {1, 3, 4}, values);
+    }
+    write_npy(run.path + "/probes/attn.map.map." + step + ".npy", {1, 2, 2, 2},
+              std::vector<float>{1, 0, 0.25f, 0.75f, 1, 0, *step == '0' ? 0.5f : 0.125f, 0.5f});
+  }
+  html = run.report();
+  check_page(html);
+  for (const char* id : {"site-profile", "signal-propagation"}) {
+    const std::string figure = figure_of(html, id);
+    CHECK(contains(figure, ">layer 0 head 0<"));
+    CHECK(contains(figure, ">layer 0 head 1<"));
+    CHECK_FALSE(contains(figure, "head 2"));
+    CHECK(contains(figure, "step 50, position 0.125: 0.25"));
+    CHECK(contains(figure, "no number"));
+  }
+  const std::string maps = figure_of(html, "attention-maps");
+  CHECK(contains(maps, "One held-out sequence at step 100."));
+  CHECK(contains(maps, "layer 0 head 0,1,0.25,0.75%0A"));
+
+  // What does not fit is passed over.
+  write_npy(run.path + "/probes/attn.map.map.00000200.npy", {1, 1, 1, 2}, std::vector<float>{1, 0});
+  CHECK(figure_of(run.report(), "attention-maps") == "");
+  run.put("probes/attn.map.map.00000200.npy", "damaged");
+  CHECK(figure_of(run.report(), "attention-maps") == "");
+  write_npy(run.path + "/probes/attn.rho.rho.00000200.npy", {0, 3, 4}, std::vector<float>{});
+  html = run.report();
+  check_page(html);
+  CHECK(figure_of(html, "signal-propagation") == "");
+  CHECK(figure_of(html, "site-profile") != "");
+}
+
+TEST_CASE("report: its figures can be had as files") {
+  const Folder run;
+  run.put("config.json", "{}");
+  run.put("metrics.jsonl", R"({"step":1,"split":"train","loss":2.5})"
+                           "\n"
+                           R"({"step":2,"split":"train","loss":2})"
+                           "\n");
+  export_figures(run.path + "/figures", run_page(run.path));
+  CHECK(xml_fault(read_file(run.path + "/figures/loss.svg")) == "");
+  CHECK(read_file(run.path + "/figures/loss.csv") ==
+        "series,step,nats per token,low,high\ntraining batch,1,2.5,,\ntraining batch,2,2,,\n");
+}
+
 TEST_CASE("report: alarms are told in a table") {
   const Folder run;
   run.put("config.json", "{}");

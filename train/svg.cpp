@@ -234,7 +234,7 @@ std::string legend(const std::vector<Figure>& figures) {
 }
 
 std::string show(const Figure& figure, bool with_legend) {
-  const std::string id = figure.id.empty() ? slug(figure.title) : figure.id;
+  const std::string id = slug(figure.id.empty() ? figure.title : figure.id);
   std::string html = "<figure class=\"chart\" id=\"" + escape_html(id) + "\"><figcaption>" +
                      escape_html(figure.title) + "</figcaption>\n";
   if (figure.panels.empty()) return html + "<p class=\"none\">nothing to draw yet</p></figure>\n";
