@@ -164,16 +164,18 @@ void read_map(const Observation& o, Reading& r) {
     if (pattern.size() == 0) continue;
     const Index heads = pattern.shape[1], tokens = pattern.shape[2];
     cells = cells_of_map(tokens, o.layers() * o.heads());
-    std::vector<Index> cell_of(static_cast<std::size_t>(tokens)), queries(static_cast<std::size_t>(cells));
-    for (Index t = 0; t < tokens; ++t) ++queries[cell_of[t] = t * cells / tokens];
+    const auto cell_of = [&](Index t) { return t * cells / tokens; };
     for (Index head = 0; head < heads; ++head) {
       std::vector<double> map(static_cast<std::size_t>(cells * cells));
-      for (Index n = 0; n < tokens; ++n) {
-        const Real* row = pattern.data + (head * tokens + n) * tokens;
-        double* into = map.data() + cell_of[n] * cells;
-        for (Index t = 0; t <= n; ++t) into[cell_of[t]] += static_cast<double>(row[t]);
+      for (Index begin = 0, end = 0; begin < tokens; begin = end) {  // the queries of one cell
+        while (end < tokens && cell_of(end) == cell_of(begin)) ++end;
+        double* row = map.data() + cell_of(begin) * cells;
+        for (Index n = begin; n < end; ++n) {
+          const Real* pattern_row = pattern.data + (head * tokens + n) * tokens;
+          for (Index t = 0; t <= n; ++t) row[cell_of(t)] += static_cast<double>(pattern_row[t]);
+        }
+        for (Index i = 0; i < cells; ++i) row[i] /= static_cast<double>(end - begin);
       }
-      for (Index i = 0; i < cells * cells; ++i) map[i] /= static_cast<double>(queries[i / cells]);
       maps.rows.push_back({layer, head, {map.begin(), map.end()}});
     }
   }

@@ -415,9 +415,12 @@ Page page_of(const Run& run) {
     page.sections.push_back(std::move(section));
   if (!run.sample.empty()) page.sections.push_back({"What it writes", {preformatted(run.sample)}});
   if (!run.config.empty()) page.sections.push_back({"Configuration", {configuration(run.config)}});
-  page.sections.push_back({"To repeat this run",
-                           {commands("build/bin/train --config " + quoted(run.folder + "/config.json") +
-                                     " --name " + quoted(run.name + "-again"))}});
+  std::string lines;
+  if (const std::string version = word(run.config, "version"); !version.empty())
+    lines = "# with the code of version " + version + '\n';
+  lines += "build/bin/train --config " + quoted(run.folder + "/config.json") + " --name " +
+           quoted(run.name + "-again");
+  page.sections.push_back({"To repeat this run", {commands(lines)}});
   return page;
 }
 

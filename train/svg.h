@@ -135,8 +135,8 @@ struct HeatMap {
 // Error if a panel's values are not as many as the grid has cells.
 Figure draw(const HeatMap& map);
 
-// Causal attention patterns: query by query from the top, keys from the left; colours by the root of the
-// attention, as most of it is small.
+// Causal attention patterns: query by query from the top, keys from the left. Colours go by the square root
+// of the attention, up to a quarter, as most of it is small.
 struct AttentionMap {
   struct Panel {
     std::string title = "";
