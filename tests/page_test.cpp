@@ -410,7 +410,8 @@ TEST_CASE("heat map: cells, gaps, the scale's ends, curves", "[page]") {
   map.high = 0.5;
   map.diverging = true;
   CHECK(count(draw(map).panels[0].svg, "class=\"d31 cell\"") == 1);
-  CHECK(draw(map).legend[0].before == "0.25");
+  CHECK(draw(map).legend[0].before == "0.25 and less");
+  CHECK(draw(map).legend[0].words == "0.5 and more · entropy");
 }
 
 TEST_CASE("heat map: categories have letters", "[page]") {

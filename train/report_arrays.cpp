@@ -165,6 +165,8 @@ Figure profile_figure(const std::string& run_folder) {
                            .title = "Where attention goes",
                            .value_label = "share of attention",
                            .low = 0,
+                           .high = 0.25,
+                           .single_precision = true,
                            .note = "Each column adds up to 1: an even row has 0.0625 everywhere."});
 }
 
@@ -175,6 +177,7 @@ Figure rho_figure(const std::string& run_folder) {
                            .value_label = "share of active tokens",
                            .low = 0,
                            .high = 1,
+                           .single_precision = true,
                            .note = "Measured on live logits."});
 }
 

@@ -128,6 +128,7 @@ struct HeatMap {
   std::string value_label = "";               // beside the scale's bar
   std::optional<double> low = {}, high = {};  // the scale's ends; else the least and the greatest value
   bool diverging = false;                     // colours away from the middle of the scale in two directions
+  bool single_precision = false;              // the values come from float32: the CSV has digits for that
   std::string note = "";
   int width = 420, height = 340;  // of a panel
 };

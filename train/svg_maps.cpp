@@ -56,8 +56,15 @@ std::string level_of(double share, bool diverging) {
   return (diverging ? 'd' : 'q') + std::to_string(level);
 }
 
+// The scale of all panels, and whether there are values beyond its ends.
+struct Scale {
+  double low = 0, high = 1;
+  bool less = false, more = false;
+  double place(double value) const { return high > low ? (value - low) / (high - low) : 0.5; }
+};
+
 // A bar of all colours, with the ends in digits.
-Figure::LegendEntry scale_bar(double low, double high, const std::string& label, bool diverging) {
+Figure::LegendEntry scale_bar(const Scale& scale, const std::string& label, bool diverging) {
   constexpr double width = 128;
   std::string bar;
   for (int i = 0; i < levels; ++i) {
@@ -65,13 +72,10 @@ Figure::LegendEntry scale_bar(double low, double high, const std::string& label,
     bar += path(level_of(i / (levels - 1.0), diverging) + " cell",
                 'M' + concise(begin, 4) + " 0H" + concise(end, 4) + "V10H" + concise(begin, 4) + 'z');
   }
-  return {bar, concise(high, 3) + (label.empty() ? "" : " · " + label), width, concise(low, 3)};
+  std::string words = concise(scale.high, 3) + (scale.more ? " and more" : "");
+  if (!label.empty()) words += " · " + label;
+  return {bar, words, width, concise(scale.low, 3) + (scale.less ? " and less" : "")};
 }
-
-struct Scale {
-  double low = 0, high = 1;
-  double place(double value) const { return high > low ? (value - low) / (high - low) : 0.5; }
-};
 
 Scale scale_of(const HeatMap& map) {
   Range range;
@@ -79,7 +83,8 @@ Scale scale_of(const HeatMap& map) {
     for (const double value : panel.values)
       if (drawable(value)) range.include(value);
   if (range.empty()) range = {0, 1};
-  return {map.low.value_or(range.low), map.high.value_or(range.high)};
+  const double low = map.low.value_or(range.low), high = map.high.value_or(range.high);
+  return {low, high, range.low<low, range.high> high};
 }
 
 // The sheet of one panel, the same for all.
@@ -215,13 +220,16 @@ Figure::Panel draw_panel(const HeatMap& map, const HeatMap::Panel& panel, const 
 
 std::string numbers(const HeatMap& map) {
   std::string csv = "panel,curve,x,y,value\n";
+  const auto digits = [&](double value) {
+    return map.single_precision ? exact(static_cast<float>(value)) : exact(value);
+  };
   for (const HeatMap::Panel& panel : map.panels) {
     const std::string name = csv_field(panel.title) + ',';
     for (std::size_t i = 0; i < panel.values.size(); ++i) {
       const double value = panel.values[i];
       csv += name + ',' + exact(map.x.values[i % map.x.values.size()]) + ',' +
              exact(map.y.values[i / map.x.values.size()]) + ',';
-      csv += map.categories.empty() ? exact(value)
+      csv += map.categories.empty() ? digits(value)
              : holds(map, value)    ? csv_field(category_of(map, value).name)
                                     : "";
       csv += '\n';
@@ -268,8 +276,7 @@ Figure draw(const HeatMap& map) {
     gaps = gaps ||
            !std::all_of(panel.values.begin(), panel.values.end(), [&](double v) { return holds(map, v); });
   }
-  if (map.categories.empty())
-    figure.legend.push_back(scale_bar(scale.low, scale.high, map.value_label, map.diverging));
+  if (map.categories.empty()) figure.legend.push_back(scale_bar(scale, map.value_label, map.diverging));
   for (const HeatMap::Category& category : map.categories)
     figure.legend.push_back({path(colour_class(category.colour) + " area cell", "M3 -2H23V12H3z") +
                                  text(13, 9, "middle", category.letter, "letter"),
@@ -293,6 +300,7 @@ Figure draw(const AttentionMap& map) {
   Figure figure{.id = map.id, .title = map.title, .note = map.note};
   constexpr double side = 176, left = 20, top = 20, brightest = 0.25;
   figure.csv = "panel,query,attention by key\n";
+  Scale scale{0, brightest};
   bool any = false;
   for (const AttentionMap::Panel& panel : map.panels) {
     const auto size = static_cast<std::size_t>(std::max(panel.size, 0));
@@ -313,7 +321,8 @@ Figure draw(const AttentionMap& map) {
       const float value = panel.values[query * size + key];
       if (key > query || !std::isfinite(value)) return "";
       any = true;
-      return level_of(std::sqrt(std::max(0.0, static_cast<double>(value)) / brightest), false);
+      scale.more = scale.more || value > brightest;
+      return level_of(std::sqrt(std::max(0.0, scale.place(static_cast<double>(value)))), false);
     });
     html += "</svg>\n" + box("axis", left, top, side, side);
     html += "<text text-anchor=\"end\" transform=\"translate(12 " + fixed(top, 1) +
@@ -331,7 +340,7 @@ Figure draw(const AttentionMap& map) {
     figure.panels.clear();
     return figure;
   }
-  figure.legend.push_back(scale_bar(0, brightest, "and more: attention, colours by its square root", false));
+  figure.legend.push_back(scale_bar(scale, "attention, colours by its square root", false));
   return figure;
 }
 
