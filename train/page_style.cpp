@@ -46,7 +46,9 @@ th, td { padding: 0.35rem 1.25rem 0.35rem 0; border-bottom: 1px solid var(--grid
 th:last-child, td:last-child { padding-right: 0; }
 th { font-weight: 400; }
 thead th { color: var(--muted); vertical-align: bottom; }
-tbody th { min-width: 6rem; }
+tbody th { min-width: 8rem; }
+.scroll td:not(.number) { min-width: 6rem; }
+.scroll .badge, .scroll code { white-space: nowrap; }
 .number { text-align: right; white-space: nowrap; }
 thead .number { white-space: normal; }
 tr { break-inside: avoid; }
