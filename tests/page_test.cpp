@@ -248,8 +248,8 @@ TEST_CASE("verdicts: a word and a sign for each, predictions with their interval
                                                     .command = "build/bin/train --seed 1"}});
   CHECK(unbalanced(html) == "");
   for (const char* expected :
-       {"id=\"claim-a-claim\"", "reproduced under these conditions", "-0.0213 [-0.04, -0.0028] nats", ">0.5</td>",
-        ">–</td>", "5 seeds", "<pre>build/bin/train --seed 1</pre>", "not run yet",
+       {"id=\"claim-a-claim\"", "reproduced under these conditions", "-0.0213 [-0.04, -0.0028] nats",
+        ">0.5</td>", ">–</td>", "5 seeds", "<pre>build/bin/train --seed 1</pre>", "not run yet",
         "Only at <code>x</code>."})
     CHECK(contains(html, expected));
   CHECK(show(std::vector<Claim>{}) == "");
