@@ -57,6 +57,8 @@ enum class Regime {
   early_middle,  // middle, mirrored
   washed_out,    // no half is preferred, and hardly any site is active: chance decides
 };
+inline constexpr Regime all_regimes[] = {Regime::uniform, Regime::late,         Regime::middle,
+                                         Regime::early,   Regime::early_middle, Regime::washed_out};
 std::string name(Regime regime);
 char letter(Regime regime);  // . L M E m x
 

@@ -7,6 +7,7 @@
 #include "engine/error.h"
 #include "train/command_line.h"
 #include "train/config.h"
+#include "train/files.h"
 #include "train/localize_job.h"
 #include "train/localize_results.h"
 
@@ -49,6 +50,7 @@ void localize(int argc, char** argv) {
   Workers threads(workers);
   std::printf("eigenformer %s, localize, seed %llu\n\n", version(),
               static_cast<unsigned long long>(settings.seed));
+  if (all) make_folder(out);  // or its fault would show only after all the work
   const std::string json = all ? localize_all(settings, threads) : localize_case(one, settings, threads);
   std::fputs(localize_text(json).c_str(), stdout);
   write_localize(out, json);

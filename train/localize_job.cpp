@@ -47,13 +47,11 @@ using Reference = std::vector<std::pair<double, double>>;
 
 struct TheoryCase {
   LocalizeCase what;
-  std::string group;
   Reference reference = {};
 };
 
 Json theory_of(const TheoryCase& c, const LastRow& row, const LocalizeOptions& options) {
   Json json = to_json(c.what);
-  json["group"] = c.group;
   json["draws"] = options.draws;
   const QKMoments m = moments_of(c.what);
   const bool has_theory = c.what.tokens_model == "walk";
@@ -110,13 +108,11 @@ Json theory_json(const std::vector<TheoryCase>& cases, const LocalizeOptions& op
 
 struct SoftmaxCase {
   LocalizeCase what;
-  std::string group;
   std::map<std::string, double> reference = {};
 };
 
 Json softmax_of(const SoftmaxCase& c, const SoftmaxStatistics& s, const LocalizeOptions& options) {
   Json json = to_json(c.what);
-  json["group"] = c.group;
   json["draws"] = options.draws;
   Json statistics;
   const auto add = [&](const char* key, const Estimate& e) {
@@ -247,7 +243,7 @@ std::vector<TheoryCase> theory_cases() {
     c.lambda = 1;
     c.trace = trace;
     c.trace_square = square;
-    TheoryCase theory{c, "symmetric", {}};
+    TheoryCase theory{c, {}};
     for (std::size_t i = 0; i < theta.size(); ++i) theory.reference.emplace_back(theta[i], reference[i]);
     cases.push_back(theory);
   };
@@ -260,7 +256,7 @@ std::vector<TheoryCase> theory_cases() {
     LocalizeCase c = cases.back().what;
     c.matrix = "antisymmetric";
     c.frobenius_square = frobenius;
-    cases.push_back({c, "antisymmetric part", {}});
+    cases.push_back({c, {}});
   }
   return cases;
 }
@@ -282,7 +278,6 @@ std::vector<SoftmaxCase> softmax_cases() {
     c.trace = row[0];
     c.trace_square = row[1];
     cases.push_back({c,
-                     "symmetric",
                      {{"row_entropy", row[2]},
                       {"profile_entropy", row[3]},
                       {"last_quarter", row[4]},
@@ -293,13 +288,13 @@ std::vector<SoftmaxCase> softmax_cases() {
     LocalizeCase c = base;
     c.matrix = "antisymmetric";
     c.frobenius_square = row[0];
-    cases.push_back({c, "antisymmetric part", {{"row_entropy", row[1]}, {"last_quarter", row[2]}}});
+    cases.push_back({c, {{"row_entropy", row[1]}, {"last_quarter", row[2]}}});
   }
   for (const double frobenius : {640.0, 3200.0}) {  // the same moments, real eigenvalues
     LocalizeCase c = base;
     c.matrix = "general";
     c.frobenius_square = frobenius;
-    cases.push_back({c, "real eigenvalues, not normal", {}});
+    cases.push_back({c, {}});
   }
   // One trace, as concentrated as a head of this rank can be: 64 / k times a projector.
   for (const Index rank : {32, 16, 8, 4}) {
@@ -308,7 +303,7 @@ std::vector<SoftmaxCase> softmax_cases() {
     c.head_dim = rank;
     c.lambda = 8;
     c.trace_square = c.trace * c.trace / static_cast<double>(rank);
-    cases.push_back({c, "low-rank head", {}});
+    cases.push_back({c, {}});
   }
   return cases;
 }
@@ -331,8 +326,8 @@ std::string localize_case(const LocalizeCase& one, const LocalizeOptions& option
   Json json = start(options);
   const double n = static_cast<double>(options.draws);
   ProgressBar bar(4 * n);
-  json["theory"] = theory_json({{one, "", {}}}, options, workers, shown(bar, 1, "surrogate"));
-  json["softmax"] = softmax_json({{one, "", {}}}, options, workers, shown(bar, 3, "softmax"));
+  json["theory"] = theory_json({{one, {}}}, options, workers, shown(bar, 1, "surrogate"));
+  json["softmax"] = softmax_json({{one, {}}}, options, workers, shown(bar, 3, "softmax"));
   return json.dump(1) + "\n";
 }
 

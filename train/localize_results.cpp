@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "models/localisation.h"
 #include "train/files.h"
 
 namespace ef {
@@ -98,12 +99,11 @@ constexpr Column columns[] = {{"row_entropy", "row entropy"},     {"profile_entr
                               {"residual", "residual"},           {"cosine", "cosine"}};
 
 std::string softmax_text(const Json& cases) {
-  std::string text, group = "-";
+  std::string text, kind;
   for (const Json& c : cases) {
-    if (c["group"] != group) {
-      group = c["group"];
-      if (!group.empty()) text += group + "\n";
-      text += line("%-38s", "");
+    if (c["matrix"] != kind) {
+      kind = c["matrix"];
+      text += line("%-38s", kind.c_str());
       for (const Column& column : columns) text += line("%16s", column.heading);
       text += "\n";
     }
@@ -189,6 +189,13 @@ std::string deviation_text(const char* table, const std::vector<Comparison>& all
   return text;
 }
 
+std::string regime_name(char sign) {
+  for (const Regime regime : all_regimes) {
+    if (letter(regime) == sign) return name(regime);
+  }
+  return "";
+}
+
 // How often two panels agree, and as what they differ most.
 std::string agreement_text(const Json& diagram) {
   std::string text;
@@ -202,7 +209,7 @@ std::string agreement_text(const Json& diagram) {
         if (a[x] == ' ') continue;
         ++cells;
         equal += a[x] == b[x] ? 1 : 0;
-        if (a[x] != b[x]) ++pairs[std::string{a[x]} + " -> " + b[x]];
+        if (a[x] != b[x]) ++pairs[regime_name(a[x]) + " -> " + regime_name(b[x])];
       }
     }
     text += line("%s and %s agree in %d of %d cells", one, other, equal, cells);
@@ -212,7 +219,7 @@ std::string agreement_text(const Json& diagram) {
     for (std::size_t i = 0; i < std::min<std::size_t>(4, ranked.size()); ++i) {
       text += (i == 0 ? "; else " : ", ") + ranked[i].second + line(" %d", -ranked[i].first);
     }
-    text += "\n";
+    text += ".\n";
   };
   compare("theory", "surrogate");
   compare("surrogate", "softmax");
@@ -220,7 +227,7 @@ std::string agreement_text(const Json& diagram) {
 }
 
 constexpr const char* letters_text =
-    "L late  M middle  E early  m middle, mirrored  . uniform  x washed out  (empty: no matrix, tr W^2 < (tr "
+    "L late  M middle  E early  m early-middle  . uniform  x washed out  (empty: no matrix, tr W^2 < (tr "
     "W)^2/d)\n";
 
 // Every second row and column.
@@ -256,6 +263,19 @@ std::string diagram_text(const Json& diagram) {
 
 }  // namespace
 
+std::string deviations_text(const std::string& text) {
+  const Json json = Json::parse(text);
+  return deviation_text("rho", compared_rho(json), json["theory"][0]["draws"]) +
+         deviation_text("softmax", compared_softmax(json), json["softmax"][0]["draws"]);
+}
+
+std::vector<std::string> agreement_texts(const std::string& text) {
+  std::vector<std::string> texts;
+  const Json json = Json::parse(text);
+  for (const Json& diagram : json.value("diagrams", Json::array())) texts.push_back(agreement_text(diagram));
+  return texts;
+}
+
 std::string localize_text(const std::string& text) {
   const Json json = Json::parse(text);
   std::string out;
@@ -271,10 +291,7 @@ std::string localize_text(const std::string& text) {
     out += "(entropies divided by log of their support; residual 0, cosine 1: all tokens alike)\n\n";
     out += softmax_text(softmax) + "\n";
   }
-  if (json.contains("diagrams")) {
-    out += deviation_text("rho", compared_rho(json), theory[0]["draws"]);
-    out += deviation_text("softmax", compared_softmax(json), softmax[0]["draws"]) + "\n";
-  }
+  if (const std::string deviations = deviations_text(text); !deviations.empty()) out += deviations + "\n";
   if (json.contains("diagrams")) {
     for (const Json& diagram : json["diagrams"]) out += diagram_text(diagram) + "\n";
   }
@@ -289,16 +306,15 @@ std::string cell(const Json& value) { return std::string(",") + value.dump(); }
 
 std::string csv_start(const Json& c) {
   std::string text;
-  for (const char* key : {"group", "matrix", "channels", "head_dim", "trace", "trace_square",
-                          "frobenius_square", "lambda", "tokens_model", "tokens", "draws"}) {
+  for (const char* key : {"matrix", "channels", "head_dim", "trace", "trace_square", "frobenius_square",
+                          "lambda", "tokens_model", "tokens", "draws"}) {
     const Json& value = c[key];
-    // Names have commas: "real eigenvalues, not normal".
-    text += (value.is_string() ? '"' + value.get<std::string>() + '"' : value.dump()) + ",";
+    text += (value.is_string() ? csv_field(value.get<std::string>()) : value.dump()) + ",";
   }
   return text;
 }
 constexpr const char* csv_names =
-    "group,matrix,channels,head_dim,trace,trace_square,frobenius_square,lambda,tokens_model,tokens,draws,";
+    "matrix,channels,head_dim,trace,trace_square,frobenius_square,lambda,tokens_model,tokens,draws,";
 
 std::string theory_csv(const Json& theory) {
   std::string text = csv_names + std::string("t,theta,formula,limit,measured,standard_error,reference\n");
@@ -367,6 +383,11 @@ void write_localize(const std::string& folder, const std::string& text) {
     write_atomically(folder + "/diagrams.csv", diagrams_csv(json["diagrams"]));
   }
   write_atomically(folder + "/localize.json", text);
+  write_page(folder + "/report.html",
+             {"Where attention looks",
+              "The theory of localisation beside simulation · eigenformer " +
+                  json["version"].get<std::string>() + " · seed " + json["seed"].dump(),
+              localize_sections(text)});
 }
 
 }  // namespace ef
