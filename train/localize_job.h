@@ -33,9 +33,8 @@ struct LocalizeOptions {
 //   softmax   for each case the statistics of the whole pattern: mean, standard_error
 //   diagrams  regimes over a grid of (trace, trace_square) by theory, surrogate and softmax, what they were
 //             read from, and the boundaries (only of all)
-//   reference, beside a measured number: the same from a separate simulation that was made before this
-//   program;
-//             its number of draws was not kept, some hundred at most, and it has two or three digits
+//   reference, beside a measured number: the same from a separate simulation, made before this program; its
+//             number of draws was not kept (its deviations are those of about a hundred)
 // Error where a case is impossible.
 std::string localize_case(const LocalizeCase& one, const LocalizeOptions& options, Workers& workers);
 // Both tables with references, phase diagrams, non-symmetric and low-rank matrices.

@@ -29,8 +29,20 @@ std::string setting_of(const Json& c) {
   return text + ", " + c["draws"].dump() + " draws";
 }
 
-const std::string reference_words =
-    "Reference: a separate simulation of the same set-up, made before this program, with fewer draws.";
+// How they were simulated, and what a reference among them is.
+std::string settings_of(const Json& cases) {
+  std::string text = setting_of(cases[0]) + ".";
+  if (cases.dump().find("reference") == std::string::npos) return text;
+  return text +
+         " Reference: a separate simulation of the same set-up, made before this program, with fewer draws.";
+}
+
+// A paragraph a line.
+std::string paragraphs(const std::string& lines) {
+  std::string text;
+  for (const char c : lines) text += c == '\n' ? std::string("\n\n") : std::string{c};
+  return text;
+}
 
 // ---- rho
 
@@ -81,7 +93,7 @@ Section rho_section(const Json& theory) {
              "Hataya, Karakida 2024), in the form in which we read them; the formula is derived in this "
              "project. It takes the logits as normal, which they are only nearly: mean and variance are "
              "exact, so what is left between curve and points beyond the error bars is their shape."),
-       remark(setting_of(theory[0]) + ". " + reference_words), Content(charts, true)}};
+       remark(settings_of(theory)), Content(charts, true)}};
 }
 
 // ---- Phase diagrams
@@ -165,7 +177,7 @@ Section diagrams_section(const Json& diagrams, const std::vector<std::string>& a
           "the same ones.")}};
   for (std::size_t i = 0; i < diagrams.size(); ++i) {
     section.contents.push_back(phase_diagram(diagrams[i]));
-    section.contents.push_back(remark(agreements[i]));
+    section.contents.push_back(remark(paragraphs(agreements[i])));
   }
   return section;
 }
@@ -178,24 +190,24 @@ struct Shown {
 constexpr Shown shown[] = {
     {"row_entropy", "row entropy", "mean over rows 2 to T, divided by log of their length"},
     {"profile_entropy", "profile entropy", "of the mean last row, divided by log T"},
-    {"first_quarter", "first quarter", "the last row's mass on the first quarter of the tokens"},
-    {"last_quarter", "last quarter", "the last row's mass on the last quarter of the tokens"},
+    {"first_quarter", "1st quarter", "the last row's mass on the first quarter of the tokens"},
+    {"last_quarter", "4th quarter", "the last row's mass on the last quarter of the tokens"},
     {"residual", "residual", "of the output, relative to its mean token: 0 is collapsed"},
     {"cosine", "cosine", "mean cosine of two output tokens: 1 is collapsed"},
 };
 
 std::string softmax_table(const Json& softmax) {
   Table table;
-  table.caption =
-      "Mean, and in brackets the standard error in units of the last digit; below, the reference where there "
-      "is one";
-  table.columns = {{"matrix"}, {"tr W", true}, {"tr W²", true}, {"‖W‖_F²", true}, {"k", true}};
+  table.caption = "Means (standard error of the last digits)";
+  table.columns = {{"matrix"}, {"tr W", true}, {"tr W²", true}, {"‖W‖_F²", true}};
   for (const Shown& s : shown) table.columns.push_back({s.name, true, s.hint});
   table.sortable = false;
   for (const Json& c : softmax) {
-    std::vector<Cell> row = {c["matrix"].get<std::string>(), number(c["trace"]), number(c["trace_square"]),
-                             number(c["frobenius_square"]), c["head_dim"].dump()};
-    std::vector<Cell> below = {"reference", "", "", "", ""};
+    const bool low_rank = c["head_dim"] != c["channels"];
+    const std::string kind = c["matrix"].get<std::string>();
+    std::vector<Cell> row = {low_rank ? kind + " " + c["head_dim"].dump() : kind, number(c["trace"]),
+                             number(c["trace_square"]), number(c["frobenius_square"])};
+    std::vector<Cell> below = {"reference", "", "", ""};
     bool has_reference = false;
     for (const Shown& s : shown) {
       const Json& estimate = c["statistics"][s.key];
@@ -241,7 +253,7 @@ Section softmax_section(const Json& softmax, const std::string& deviations) {
            "causal softmax. Localised means concentrated on few sites, not low entropy: row entropy tells "
            "how "
            "few tokens a row dwells on, the profile whether they are the same ones in each draw."),
-       remark(setting_of(softmax[0]) + ". " + reference_words), softmax_table(softmax)}};
+       remark(settings_of(softmax)), softmax_table(softmax)}};
   std::vector<Figure> charts;
   std::vector<std::string> kinds;
   for (const Json& c : softmax) {
@@ -249,7 +261,7 @@ Section softmax_section(const Json& softmax, const std::string& deviations) {
   }
   for (const std::string& kind : kinds) charts.push_back(profiles(softmax, kind));
   section.contents.push_back(Content(charts, false));
-  if (!deviations.empty()) section.contents.push_back(remark(deviations));
+  if (!deviations.empty()) section.contents.push_back(remark(paragraphs(deviations)));
   return section;
 }
 
