@@ -256,6 +256,7 @@ std::vector<Figure> small_multiples(std::vector<LineChart> charts) {
   std::vector<Figure> figures;
   for (LineChart& chart : charts) {
     chart.from_zero = !chart.logarithmic;
+    chart.legend = chart.legend && chart.series.size() > 1;
     chart.width = charts.size() == 3 ? 280 : 430;
     chart.height = 210;
     figures.push_back(draw(chart));
@@ -271,7 +272,7 @@ std::vector<Content> charts(const Metrics& m) {
   loss.logarithmic = spans_decades(loss.series, 6);
   if (loss.logarithmic) loss.y_label += ", logarithmic";
 
-  LineChart above{.title = "Excess over the floor", .y_label = "nats per token"};
+  LineChart above{.title = "Excess", .y_label = "nats above the floor"};
   add_if_any(above, {"excess", 2, Series::Look::dots, excess(m)});
   above.logarithmic = spans_decades(above.series, 10);
   LineChart rate{.title = "Learning rate"};
@@ -414,9 +415,12 @@ Page page_of(const Run& run) {
     page.sections.push_back(std::move(section));
   if (!run.sample.empty()) page.sections.push_back({"What it writes", {preformatted(run.sample)}});
   if (!run.config.empty()) page.sections.push_back({"Configuration", {configuration(run.config)}});
-  page.sections.push_back({"To repeat this run",
-                           {commands("build/bin/train --config " + quoted(run.folder + "/config.json") +
-                                     " --name " + quoted(run.name + "-again"))}});
+  std::string lines;
+  if (const std::string version = word(run.config, "version"); !version.empty())
+    lines = "# with the code of version " + version + '\n';
+  lines += "build/bin/train --config " + quoted(run.folder + "/config.json") + " --name " +
+           quoted(run.name + "-again");
+  page.sections.push_back({"To repeat this run", {commands(lines)}});
   return page;
 }
 

@@ -29,6 +29,7 @@ struct Figure {
   std::vector<Panel> panels = {};        // none: nothing to draw
   std::vector<std::string> states = {};  // names of the panels' states, for the slider; empty: there is none
   std::string csv = "";                  // its numbers, each with as many digits as reading it back needs
+  bool thinned = false;  // the CSV has only points that are drawn, as there are too many for a page
 };
 
 // A <figure>: title, legend, panels, slider, note, and a line to have it alone.
@@ -134,8 +135,8 @@ struct HeatMap {
 // Error if a panel's values are not as many as the grid has cells.
 Figure draw(const HeatMap& map);
 
-// Causal attention patterns: query by query from the top, keys from the left; colours by the root of the
-// attention, as most of it is small.
+// Causal attention patterns: query by query from the top, keys from the left. Colours go by the square root
+// of the attention, up to a quarter, as most of it is small.
 struct AttentionMap {
   struct Panel {
     std::string title = "";

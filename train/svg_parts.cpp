@@ -68,11 +68,15 @@ Axis logarithmic_axis(const Range& range) {
   axis.low = value(first);
   axis.high = value(last);
   const int stride = 1 + (last - first) / 24;  // powers of ten from label to label
+  const bool as_powers = std::abs(power(first)) > 4 || std::abs(power(last)) > 4;
   for (int i = first; i <= last; ++i) {
     if (last - first > 6 && (factor(i) != 1 || power(i) % stride != 0)) continue;
-    axis.ticks.push_back({value(i), std::abs(power(i)) > 4
-                                        ? std::to_string(factor(i)) + times_ten_to(power(i))
-                                        : fixed(value(i), std::max(0, -power(i)))});
+    std::string label = fixed(value(i), std::max(0, -power(i)));
+    if (as_powers) {
+      const std::string times = times_ten_to(power(i));
+      label = factor(i) == 1 ? times.substr(std::string_view("×").size()) : std::to_string(factor(i)) + times;
+    }
+    axis.ticks.push_back({value(i), label});
   }
   return axis;
 }
@@ -196,54 +200,6 @@ std::string line_picture(int colour, Series::Look look) {
 
 std::string told(const std::string& label, double value, const std::string& where) {
   return (label.empty() ? "" : label + ": ") + concise(value, 5) + where;
-}
-
-// ---- Colours of maps
-
-namespace {
-
-struct Colour {
-  double red, green, blue;
-};
-
-// From the first to the last, at equal distances.
-std::string between(const std::vector<Colour>& stops, double share) {
-  const double at = share * static_cast<double>(stops.size() - 1);
-  const std::size_t i = std::min(static_cast<std::size_t>(at), stops.size() - 2);
-  const double t = at - static_cast<double>(i);
-  const auto mix = [&](double a, double b) { return static_cast<int>(std::lround(a + t * (b - a))); };
-  char code[8];
-  std::snprintf(code, sizeof code, "#%02x%02x%02x", mix(stops[i].red, stops[i + 1].red) & 255,
-                mix(stops[i].green, stops[i + 1].green) & 255, mix(stops[i].blue, stops[i + 1].blue) & 255);
-  return code;
-}
-
-}  // namespace
-
-// Little is near the ground of the page, much is far from it, in the light as in the dark; lightness falls
-// (rises) all the way, so that it reads without colours, too.
-std::string map_style(bool dark) {
-  const std::vector<Colour> sequential =
-      dark ? std::vector<Colour>{{27, 32, 42},   {32, 58, 92},    {30, 100, 130},
-                                 {52, 150, 150}, {130, 200, 150}, {244, 240, 180}}
-           : std::vector<Colour>{{247, 246, 238}, {206, 228, 205}, {126, 193, 190},
-                                 {54, 142, 177},  {36, 87, 148},   {22, 36, 92}};
-  const std::vector<Colour> diverging =
-      dark
-          ? std::vector<Colour>{{140, 200, 250}, {60, 120, 185}, {36, 41, 50}, {175, 95, 45}, {250, 185, 120}}
-          : std::vector<Colour>{
-                {26, 74, 130}, {120, 170, 215}, {245, 244, 240}, {225, 155, 100}, {140, 60, 10}};
-  std::string css;
-  for (int i = 0; i < levels; ++i) {
-    const double share = i / (levels - 1.0);
-    css.append(".q")
-        .append(std::to_string(i))
-        .append("{fill:")
-        .append(between(sequential, share))
-        .append("}");
-    css.append(".d").append(std::to_string(i)).append("{fill:").append(between(diverging, share)).append("}");
-  }
-  return css + '\n';
 }
 
 }  // namespace ef::svg

@@ -87,6 +87,7 @@ std::string told(const std::string& label, double value, const std::string& wher
 
 // Colours of a map: classes q0 ... q31 from little to much, d0 ... d31 in two directions from the middle.
 inline constexpr int levels = 32;
-std::string map_style(bool dark);
+// The styles of a file of its own, where there are no variables: light.
+std::string standalone_style();
 
 }  // namespace ef::svg
