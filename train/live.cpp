@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdarg>
 #include <cstdio>
@@ -21,9 +22,9 @@ namespace {
   return text;
 }
 
-int terminal_width() {
+int terminal_width(int file) {
   winsize size{};
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+  return ioctl(file, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 double seconds_between(std::chrono::steady_clock::time_point a, std::chrono::steady_clock::time_point b) {
@@ -53,7 +54,7 @@ void Live::update(const Progress& progress) {
   if (seconds_between(shown_, now) < (terminal_ ? 0.1 : 10.0)) return;
   shown_ = now;
   if (terminal_) {
-    std::printf("\r%.*s\033[K", terminal_width() - 1,
+    std::printf("\r%.*s\033[K", terminal_width(STDOUT_FILENO) - 1,
                 line().c_str());  // a line that wraps cannot be rewritten
     std::fflush(stdout);
     standing_ = true;
@@ -102,6 +103,30 @@ void Live::print(const std::string& text) {
 void Live::log(const std::string& text) {
   std::fprintf(log_, "%s\n", text.c_str());
   std::fflush(log_);
+}
+
+ProgressBar::ProgressBar(double total) : total_(total), terminal_(isatty(STDERR_FILENO) != 0) {
+  start_ = shown_ = Clock::now();
+}
+
+ProgressBar::~ProgressBar() {
+  if (terminal_) std::fputs("\r\033[K", stderr);
+}
+
+void ProgressBar::add(double work, const std::string& what) {
+  done_ += work;
+  const auto now = Clock::now();
+  if (!terminal_ || seconds_between(shown_, now) < 0.1) return;
+  shown_ = now;
+  const double share = std::clamp(done_ / total_, 0.0, 1.0);
+  constexpr int cells = 30;
+  const auto filled = static_cast<std::size_t>(std::lround(share * cells));
+  std::string text = std::string(filled, '#') + std::string(cells - filled, '.');
+  text += format(" %3.0f%%", 100 * share);
+  if (share > 0)
+    text += format("  %s left", clock_time(seconds_between(start_, now) * (1 - share) / share).c_str());
+  text.append("  ").append(what);
+  std::fprintf(stderr, "\r%.*s\033[K", terminal_width(STDERR_FILENO) - 1, text.c_str());
 }
 
 std::string short_number(double x) {

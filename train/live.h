@@ -1,4 +1,4 @@
-// What a person sees while training runs: one line that is rewritten in a terminal, plain lines elsewhere.
+// What a person sees while a program runs: one line that is rewritten in a terminal, plain lines elsewhere.
 #pragma once
 #include <chrono>
 #include <string>
@@ -47,6 +47,24 @@ class Live {
   std::string note_;
   double loss_sum_ = 0, floor_sum_ = 0;
   Index averaged_ = 0;
+};
+
+// A line that fills up while a long job runs. It shows only in a terminal, on stderr, and is gone at the end.
+class ProgressBar {
+ public:
+  explicit ProgressBar(double total);  // in any unit of work
+  ~ProgressBar();
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+
+  // So much work more was done, on what.
+  void add(double work, const std::string& what);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  double total_, done_ = 0;
+  bool terminal_;
+  Clock::time_point start_, shown_;
 };
 
 // "81.3k", "1:23:45"

@@ -1,0 +1,393 @@
+#include "train/localize_results.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdarg>
+#include <cstdio>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "models/localisation.h"
+#include "train/files.h"
+
+namespace ef {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+}  // namespace
+
+// ---- Text
+
+namespace {
+
+[[gnu::format(printf, 1, 2)]] std::string line(const char* pattern, ...) {
+  char text[256];
+  std::va_list arguments;
+  va_start(arguments, pattern);
+  std::vsnprintf(text, sizeof text, pattern, arguments);
+  va_end(arguments);
+  return text;
+}
+
+std::string heading_of(const Json& c) {
+  std::string text = line("tr W %g, tr W^2 %g", c["trace"].get<double>(), c["trace_square"].get<double>());
+  if (c["frobenius_square"] != c["trace_square"]) {
+    text += line(", ||W||_F^2 %g", c["frobenius_square"].get<double>());
+  }
+  if (c["head_dim"] != c["channels"]) text += line(", head dimension %d", c["head_dim"].get<int>());
+  return text;
+}
+
+std::string setting_of(const Json& c) {
+  return line("T %d, d %d, lambda %g, tokens %s, %d draws", c["tokens"].get<int>(), c["channels"].get<int>(),
+              c["lambda"].get<double>(), c["tokens_model"].get<std::string>().c_str(), c["draws"].get<int>());
+}
+
+// The sites of which the table tells: those of the reference, else eighths.
+std::vector<std::size_t> sites_of(const Json& theory) {
+  std::vector<std::size_t> sites;
+  const std::size_t tokens = theory["tokens"];
+  if (theory.contains("reference")) {
+    for (const Json& point : theory["reference"]) sites.push_back(point["t"].get<std::size_t>() - 1);
+    return sites;
+  }
+  for (std::size_t i = 1; i <= 8; ++i) {
+    const std::size_t site = std::max<std::size_t>(1, (i * tokens + 4) / 8) - 1;
+    if (sites.empty() || sites.back() != site) sites.push_back(site);
+  }
+  return sites;
+}
+
+std::string theory_text(const Json& theory) {
+  std::string text = heading_of(theory) + ": " + theory["regimes"]["surrogate"].get<std::string>();
+  text += " (softmax: " + theory["regimes"]["softmax"].get<std::string>() + ")\n";
+  const std::vector<std::size_t> sites = sites_of(theory);
+  const auto row = [&](const char* label, const Json& values, const char* pattern) {
+    if (values.empty()) return;
+    text += line("  %-12s", label);
+    for (const std::size_t site : sites) text += line(pattern, values[site].get<double>());
+    text += "\n";
+  };
+  row("theta", theory["theta"], "%9.4g");
+  row("formula", theory["formula"], "%9.3f");
+  row("limit", theory["limit"], "%9.3f");
+  row("simulated", theory["measured"], "%9.3f");
+  row("  +-", theory["standard_error"], "%9.3f");
+  if (theory.contains("reference")) {
+    text += line("  %-12s", "reference");
+    for (const Json& point : theory["reference"]) text += line("%9.2f", point["rho"].get<double>());
+    text += "\n";
+  }
+  if (!theory["formula"].empty()) {
+    double worst = 0;
+    for (std::size_t t = 0; t < theory["formula"].size(); ++t) {
+      worst = std::max(worst,
+                       std::fabs(theory["formula"][t].get<double>() - theory["measured"][t].get<double>()));
+    }
+    text += line("  formula and simulation differ by %.3f at most\n", worst);
+  }
+  return text;
+}
+
+struct Column {
+  const char *key, *heading;
+};
+constexpr Column columns[] = {{"row_entropy", "row entropy"},     {"profile_entropy", "profile entropy"},
+                              {"first_quarter", "first quarter"}, {"last_quarter", "last quarter"},
+                              {"residual", "residual"},           {"cosine", "cosine"}};
+
+std::string softmax_text(const Json& cases) {
+  std::string text, kind;
+  for (const Json& c : cases) {
+    if (c["matrix"] != kind) {
+      kind = c["matrix"];
+      text += line("%-38s", kind.c_str());
+      for (const Column& column : columns) text += line("%16s", column.heading);
+      text += "\n";
+    }
+    text += line("%-38s", heading_of(c).c_str());
+    bool has_reference = false;
+    for (const Column& column : columns) {
+      const Json& s = c["statistics"][column.key];
+      text += line("%9.4f+-%.4f", s["mean"].get<double>(), s["standard_error"].get<double>());
+      has_reference = has_reference || s.contains("reference");
+    }
+    text += "\n";
+    if (!has_reference) continue;
+    text += line("%38s", "reference");
+    for (const Column& column : columns) {
+      const Json& s = c["statistics"][column.key];
+      text += s.contains("reference") ? line("%8.3f        ", s["reference"].get<double>())
+                                      : std::string(16, ' ');
+    }
+    text.erase(text.find_last_not_of(' ') + 1);
+    text += "\n";
+  }
+  return text;
+}
+
+// What was measured beside a reference, whose last digit is rounded.
+struct Comparison {
+  std::string what;
+  double measured, error, reference, last_digit;
+
+  // In standard errors of what was measured, rounding included.
+  double deviation() const {
+    const double rounding = last_digit / std::sqrt(12.0);
+    return std::fabs(measured - reference) / std::sqrt(error * error + rounding * rounding);
+  }
+};
+
+std::vector<Comparison> compared_rho(const Json& json) {
+  std::vector<Comparison> all;
+  for (const Json& c : json["theory"]) {
+    if (!c.contains("reference")) continue;
+    for (const Json& point : c["reference"]) {
+      const std::size_t t = point["t"].get<std::size_t>() - 1;
+      all.push_back({heading_of(c) + line(", theta %g", point["theta"].get<double>()), c["measured"][t],
+                     c["standard_error"][t], point["rho"], .01});
+    }
+  }
+  return all;
+}
+
+std::vector<Comparison> compared_softmax(const Json& json) {
+  std::vector<Comparison> all;
+  for (const Json& c : json["softmax"]) {
+    for (const auto& [key, s] : c["statistics"].items()) {
+      if (!s.contains("reference")) continue;
+      all.push_back({heading_of(c) + ", " + key, s["mean"], s["standard_error"], s["reference"], .001});
+    }
+  }
+  return all;
+}
+
+// The largest deviation; and what number of draws would have errors as large as the deviations: with n draws
+// the mean square of (measured - reference)^2 / (variance of one draw) is 1 / n beyond our own 1 / draws.
+std::string deviation_text(const char* table, const std::vector<Comparison>& all, double draws) {
+  if (all.empty()) return "";
+  const auto worst = std::max_element(all.begin(), all.end(), [](const Comparison& a, const Comparison& b) {
+    return a.deviation() < b.deviation();
+  });
+  std::string text =
+      line("%s: largest deviation from the reference %.1f standard errors (", table, worst->deviation());
+  text +=
+      worst->what + line(": %.4f +- %.4f, reference %g)\n", worst->measured, worst->error, worst->reference);
+  double squares = 0, count = 0;
+  for (const Comparison& c : all) {
+    if (c.error < c.last_digit / 10) continue;  // rounding is all there is
+    squares += c.deviation() * c.deviation();
+    ++count;
+  }
+  if (const double excess = squares / count - 1; excess > 0) {
+    text +=
+        line("  (the reference was simulated, too; of about %.0f draws such deviations are to be expected)\n",
+             draws / excess);
+  }
+  return text;
+}
+
+std::string regime_name(char sign) {
+  for (const Regime regime : all_regimes) {
+    if (letter(regime) == sign) return name(regime);
+  }
+  return "";
+}
+
+// How often two panels agree, and as what they differ most.
+std::string agreement_text(const Json& diagram) {
+  std::string text;
+  const auto compare = [&](const char* one, const char* other) {
+    if (!diagram["panels"].contains(one)) return;
+    std::map<std::string, int> pairs;
+    int cells = 0, equal = 0;
+    for (std::size_t y = 0; y < diagram["trace_square"].size(); ++y) {
+      const std::string a = diagram["panels"][one][y], b = diagram["panels"][other][y];
+      for (std::size_t x = 0; x < a.size(); ++x) {
+        if (a[x] == ' ') continue;
+        ++cells;
+        equal += a[x] == b[x] ? 1 : 0;
+        if (a[x] != b[x]) ++pairs[regime_name(a[x]) + " -> " + regime_name(b[x])];
+      }
+    }
+    text += line("%s and %s agree in %d of %d cells", one, other, equal, cells);
+    std::vector<std::pair<int, std::string>> ranked;
+    for (const auto& [pair, count] : pairs) ranked.emplace_back(-count, pair);
+    std::sort(ranked.begin(), ranked.end());
+    for (std::size_t i = 0; i < std::min<std::size_t>(4, ranked.size()); ++i) {
+      text += (i == 0 ? "; else " : ", ") + ranked[i].second + line(" %d", -ranked[i].first);
+    }
+    text += ".\n";
+  };
+  compare("theory", "surrogate");
+  compare("surrogate", "softmax");
+  return text;
+}
+
+constexpr const char* letters_text =
+    "L late  M middle  E early  m early-middle  . uniform  x washed out  (empty: no matrix, tr W^2 < (tr "
+    "W)^2/d)\n";
+
+// Every second row and column.
+std::string diagram_text(const Json& diagram) {
+  std::string text =
+      "regimes over tr W/lambda (across) and tr W^2/lambda^2 (up): " + setting_of(diagram) + "\n";
+  const double lambda = diagram["lambda"];
+  const std::size_t rows = diagram["trace_square"].size(), width = diagram["trace"].size();
+  const std::size_t shown = (width + 1) / 2;
+  text += std::string(9, ' ');
+  for (const auto& [panel, unused] : diagram["panels"].items()) {
+    text += line("  %-*s", static_cast<int>(shown), panel.c_str());
+  }
+  text += "\n";
+  for (std::size_t y = rows; y-- > 0;) {
+    if (y % 2 != 0) continue;
+    text += line("%9.4g", diagram["trace_square"][y].get<double>() / lambda / lambda);
+    for (const auto& [panel, letters] : diagram["panels"].items()) {
+      text += "  ";
+      const std::string row = letters[y];
+      for (std::size_t x = 0; x < width; x += 2) text += row[x];
+    }
+    text += "\n";
+  }
+  text += std::string(9, ' ');
+  const int side = static_cast<int>(shown / 2);
+  for (std::size_t i = 0; i < diagram["panels"].size(); ++i) {
+    text += line("  %-*.3g0%*.3g", side, diagram["trace"].front().get<double>() / lambda, side,
+                 diagram["trace"].back().get<double>() / lambda);
+  }
+  return text + "\n" + letters_text + agreement_text(diagram);
+}
+
+}  // namespace
+
+std::string deviations_text(const std::string& text) {
+  const Json json = Json::parse(text);
+  return deviation_text("rho", compared_rho(json), json["theory"][0]["draws"]) +
+         deviation_text("softmax", compared_softmax(json), json["softmax"][0]["draws"]);
+}
+
+std::vector<std::string> agreement_texts(const std::string& text) {
+  std::vector<std::string> texts;
+  const Json json = Json::parse(text);
+  for (const Json& diagram : json.value("diagrams", Json::array())) texts.push_back(agreement_text(diagram));
+  return texts;
+}
+
+std::string localize_text(const std::string& text) {
+  const Json json = Json::parse(text);
+  std::string out;
+  const Json& theory = json["theory"];
+  if (!theory.empty()) {
+    out +=
+        "Signal propagation probability rho, piecewise linear surrogate: " + setting_of(theory[0]) + "\n\n";
+    for (const Json& c : theory) out += theory_text(c) + "\n";
+  }
+  const Json& softmax = json["softmax"];
+  if (!softmax.empty()) {
+    out += "Softmax, causal: " + setting_of(softmax[0]) + "\n";
+    out += "(entropies divided by log of their support; residual 0, cosine 1: all tokens alike)\n\n";
+    out += softmax_text(softmax) + "\n";
+  }
+  if (const std::string deviations = deviations_text(text); !deviations.empty()) out += deviations + "\n";
+  if (json.contains("diagrams")) {
+    for (const Json& diagram : json["diagrams"]) out += diagram_text(diagram) + "\n";
+  }
+  return out;
+}
+
+// ---- Files
+
+namespace {
+
+std::string cell(const Json& value) { return std::string(",") + value.dump(); }
+
+std::string csv_start(const Json& c) {
+  std::string text;
+  for (const char* key : {"matrix", "channels", "head_dim", "trace", "trace_square", "frobenius_square",
+                          "lambda", "tokens_model", "tokens", "draws"}) {
+    const Json& value = c[key];
+    text += (value.is_string() ? csv_field(value.get<std::string>()) : value.dump()) + ",";
+  }
+  return text;
+}
+constexpr const char* csv_names =
+    "matrix,channels,head_dim,trace,trace_square,frobenius_square,lambda,tokens_model,tokens,draws,";
+
+std::string theory_csv(const Json& theory) {
+  std::string text = csv_names + std::string("t,theta,formula,limit,measured,standard_error,reference\n");
+  for (const Json& c : theory) {
+    for (std::size_t t = 0; t < c["theta"].size(); ++t) {
+      text += csv_start(c) + std::to_string(t + 1);
+      for (const char* key : {"theta", "formula", "limit", "measured", "standard_error"}) {
+        text += c[key].empty() ? "," : cell(c[key][t]);
+      }
+      text += ",";
+      if (c.contains("reference")) {
+        for (const Json& point : c["reference"]) {
+          if (point["t"] == t + 1) text += point["rho"].dump();
+        }
+      }
+      text += "\n";
+    }
+  }
+  return text;
+}
+
+std::string softmax_csv(const Json& softmax) {
+  std::string text = csv_names + std::string("statistic,mean,standard_error,reference\n");
+  for (const Json& c : softmax) {
+    for (const auto& [key, s] : c["statistics"].items()) {
+      text += csv_start(c) + key + cell(s["mean"]) + cell(s["standard_error"]);
+      text += (s.contains("reference") ? cell(s["reference"]) : ",") + "\n";
+    }
+  }
+  return text;
+}
+
+std::string diagrams_csv(const Json& diagrams) {
+  std::string text =
+      "tokens_model,tokens,channels,lambda,draws,trace,trace_square,theory,surrogate,softmax,rho_later,"
+      "rho_largest,softmax_later,softmax_entropy\n";
+  for (const Json& d : diagrams) {
+    const std::size_t width = d["trace"].size();
+    for (std::size_t at = 0; at < width * d["trace_square"].size(); ++at) {
+      const std::size_t x = at % width, y = at / width;
+      if (d["values"]["rho_later"][at].is_null()) continue;
+      text += d["tokens_model"].get<std::string>();
+      for (const char* key : {"tokens", "channels", "lambda", "draws"}) text += cell(d[key]);
+      text += cell(d["trace"][x]) + cell(d["trace_square"][y]);
+      for (const char* panel : {"theory", "surrogate", "softmax"}) {
+        text += ",";
+        if (d["panels"].contains(panel)) text += d["panels"][panel][y].get<std::string>()[x];
+      }
+      for (const char* key : {"rho_later", "rho_largest", "softmax_later", "softmax_entropy"}) {
+        text += cell(d["values"][key][at]);
+      }
+      text += "\n";
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+void write_localize(const std::string& folder, const std::string& text) {
+  const Json json = Json::parse(text);
+  make_folder(folder);
+  write_atomically(folder + "/theory.csv", theory_csv(json["theory"]));
+  write_atomically(folder + "/softmax.csv", softmax_csv(json["softmax"]));
+  if (json.contains("diagrams")) {
+    write_atomically(folder + "/diagrams.csv", diagrams_csv(json["diagrams"]));
+  }
+  write_atomically(folder + "/localize.json", text);
+  write_page(folder + "/report.html",
+             {"Where attention looks",
+              "The theory of localisation beside simulation · eigenformer " +
+                  json["version"].get<std::string>() + " · seed " + json["seed"].dump(),
+              localize_sections(text)});
+}
+
+}  // namespace ef
