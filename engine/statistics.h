@@ -1,7 +1,7 @@
 // Statistics of a few repeated measurements. All in double; what is not defined is NaN.
 //
 // For few numbers the t interval is the one to judge by: the percentile bootstrap of five numbers knows only
-// their own spread, divided by n rather than n - 1, and covers about 82 % where it says 95 % (normal numbers;
+// their own spread, divided by n rather than n - 1, and covers about 84 % where it says 95 % (normal numbers;
 // see the tests). It stands beside the t interval because it does not assume that the numbers are normal.
 #pragma once
 #include <cstdint>

@@ -159,11 +159,11 @@ struct ArmSummary {
   std::vector<MeasureSummary> measures;
 };
 
-enum class Verdict { holds, contradicted, undecided, not_run };
+enum class Judgement { holds, contradicted, undecided, not_run };
 
 struct PredictionSummary {
   Prediction prediction;
-  Verdict verdict = Verdict::not_run;
+  Judgement judgement = Judgement::not_run;
   std::vector<double> differences;  // by seed
   double effect = 0;
   Interval t{}, bootstrap{};
@@ -187,7 +187,7 @@ Summary summarise(const Plan& plan, const std::vector<RunResult>& results);
 // By the 95 % t interval of the differences: it holds where the whole interval is inside of what was
 // predicted, it is contradicted where the whole interval is outside, and undecided otherwise, or for fewer
 // than two pairs.
-Verdict judge(const Prediction& prediction, const Interval& t);
+Judgement judge(const Prediction& prediction, const Interval& t);
 
 // What all predictions of a claim say together, over several plans.
 struct ClaimSummary {
@@ -199,7 +199,7 @@ struct ClaimSummary {
 // The summaries must outlive the result. Error if two plans say a claim differently.
 std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries);
 
-const char* text_of(Verdict verdict);
+const char* text_of(Judgement verdict);
 const char* text_of(ClaimSummary::Status status);
 
 // For a terminal, as Markdown, and as CSV with a line for each arm and measure.

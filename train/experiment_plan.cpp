@@ -100,12 +100,16 @@ Config config_of(const Plan& plan, const std::string& arm_options, const std::st
     for (const auto& [name, hint] : not_for_options) {
       if (given.contains(name)) fail(where + ": --" + name, "", "", hint);
     }
-    if (given.contains("preset")) {
-      apply_preset(config, given["preset"]);
-      config.sample_tokens = 0;
-      given.erase("preset");
+    try {
+      if (given.contains("preset")) {
+        apply_preset(config, given["preset"]);
+        config.sample_tokens = 0;
+        given.erase("preset");
+      }
+      for (const auto& [name, text] : given) all.set(name, text);
+    } catch (const Error& error) {
+      fail(where + ": " + error.what());
     }
-    for (const auto& [name, text] : given) all.set(name, text);
   }
   config.workers = 1;
   config.steps = plan.updates;

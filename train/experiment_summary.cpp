@@ -86,12 +86,12 @@ PredictionSummary judge_prediction(const Plan& plan, const Prediction& p,
   s.bootstrap = bootstrap_interval(s.differences);
   const std::size_t n = s.differences.size();
   if (over < s.planned) {
-    s.verdict = Verdict::not_run;
+    s.judgement = Judgement::not_run;
     s.words = "not run yet: " + std::to_string(over) + " of " + count_text(s.planned, "pair") + " done";
     return s;
   }
-  s.verdict = n < 2 ? Verdict::undecided : judge(p, s.t);
-  s.words = text_of(s.verdict);
+  s.judgement = n < 2 ? Judgement::undecided : judge(p, s.t);
+  s.words = text_of(s.judgement);
   if (n < 2) s.words += ": fewer than two pairs";
   if (s.failed > 0) s.words += "; " + count_text(s.failed, "pair") + " left out, as a run failed";
   if (n + s.failed < s.planned)
@@ -101,23 +101,23 @@ PredictionSummary judge_prediction(const Plan& plan, const Prediction& p,
 
 }  // namespace
 
-Verdict judge(const Prediction& p, const Interval& t) {
-  if (std::isnan(t.low) || std::isnan(t.high)) return Verdict::undecided;
+Judgement judge(const Prediction& p, const Interval& t) {
+  if (std::isnan(t.low) || std::isnan(t.high)) return Judgement::undecided;
   switch (p.direction) {
     case Prediction::Direction::lower:
-      if (t.high < -p.margin) return Verdict::holds;
-      if (t.low > -p.margin) return Verdict::contradicted;
-      return Verdict::undecided;
+      if (t.high < -p.margin) return Judgement::holds;
+      if (t.low > -p.margin) return Judgement::contradicted;
+      return Judgement::undecided;
     case Prediction::Direction::higher:
-      if (t.low > p.margin) return Verdict::holds;
-      if (t.high < p.margin) return Verdict::contradicted;
-      return Verdict::undecided;
+      if (t.low > p.margin) return Judgement::holds;
+      if (t.high < p.margin) return Judgement::contradicted;
+      return Judgement::undecided;
     case Prediction::Direction::near:
-      if (-p.margin < t.low && t.high < p.margin) return Verdict::holds;
-      if (t.low > p.margin || t.high < -p.margin) return Verdict::contradicted;
-      return Verdict::undecided;
+      if (-p.margin < t.low && t.high < p.margin) return Judgement::holds;
+      if (t.low > p.margin || t.high < -p.margin) return Judgement::contradicted;
+      return Judgement::undecided;
   }
-  return Verdict::undecided;
+  return Judgement::undecided;
 }
 
 Summary summarise(const Plan& plan, const std::vector<RunResult>& results) {
@@ -195,22 +195,22 @@ std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries) {
     }
   }
   for (ClaimSummary& c : claims) {
-    std::map<Verdict, std::vector<std::string>> said;
-    for (const PredictionSummary* p : c.predictions) said[p->verdict].push_back(p->prediction.says);
-    const auto count = [&](Verdict verdict) { return said[verdict].size(); };
-    const auto list = [&](Verdict verdict) {
+    std::map<Judgement, std::vector<std::string>> said;
+    for (const PredictionSummary* p : c.predictions) said[p->judgement].push_back(p->prediction.says);
+    const auto count = [&](Judgement verdict) { return said[verdict].size(); };
+    const auto list = [&](Judgement verdict) {
       std::string text;
       for (const std::string& says : said[verdict]) text += (text.empty() ? "\"" : "; \"") + says + "\"";
       return text;
     };
-    const std::size_t all = c.predictions.size(), open = count(Verdict::not_run);
+    const std::size_t all = c.predictions.size(), open = count(Judgement::not_run);
     using Status = ClaimSummary::Status;
     if (open > 0 || all == 0)
       c.status = Status::not_run;
-    else if (count(Verdict::holds) == all)
+    else if (count(Judgement::holds) == all)
       c.status = Status::reproduced;
     else
-      c.status = count(Verdict::holds) > 0 ? Status::partly : Status::not_reproduced;
+      c.status = count(Judgement::holds) > 0 ? Status::partly : Status::not_reproduced;
 
     c.words = text_of(c.status);
     if (c.status == Status::not_run && all > 0)
@@ -221,7 +221,7 @@ std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries) {
       c.words += all == 1 ? std::string(": its prediction holds")
                           : ": all " + std::to_string(all) + " predictions hold";
     if (c.status == Status::partly || c.status == Status::not_reproduced || (open > 0 && open < all)) {
-      for (const Verdict verdict : {Verdict::holds, Verdict::contradicted, Verdict::undecided}) {
+      for (const Judgement verdict : {Judgement::holds, Judgement::contradicted, Judgement::undecided}) {
         if (count(verdict) > 0) c.words += std::string("; ") + text_of(verdict) + ": " + list(verdict);
       }
     }
@@ -229,15 +229,15 @@ std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries) {
   return claims;
 }
 
-const char* text_of(Verdict verdict) {
+const char* text_of(Judgement verdict) {
   switch (verdict) {
-    case Verdict::holds:
+    case Judgement::holds:
       return "holds";
-    case Verdict::contradicted:
+    case Judgement::contradicted:
       return "contradicted";
-    case Verdict::undecided:
+    case Judgement::undecided:
       return "undecided";
-    case Verdict::not_run:
+    case Judgement::not_run:
       return "not run yet";
   }
   return "";
