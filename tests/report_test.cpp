@@ -59,7 +59,7 @@ std::string unbalanced(const std::string& html) {
 // What every page must be.
 void check_page(const std::string& html) {
   CHECK(unbalanced(html) == "");
-  for (const char* foreign : {"http:", "https:", "//cdn", "src=", "@import", "url(", "<script"})
+  for (const char* foreign : {"http:", "https:", "//cdn", "src=", "@import", "url("})
     CHECK_FALSE(contains(html, foreign));
   for (const char* broken : {"\"nan", ">nan", "Lnan", " nan", "\"inf", ">inf", " inf", "-inf", "-nan"})
     CHECK_FALSE(contains(html, broken));
@@ -354,7 +354,7 @@ TEST_CASE("svg: axes of every range are drawn, with ticks in their place") {
         chart.series = {{"a & b", 1, Series::Look::line, points}, {"dots", 2, Series::Look::dots, points}};
         chart.logarithmic = logarithmic;
         chart.from_zero = from_zero;
-        const std::string html = draw(chart);
+        const std::string html = show(draw(chart));
         check_page(html);
         CHECK(html.size() < 8000);
         CHECK(contains(html, "nothing to draw yet") ==
@@ -369,7 +369,7 @@ TEST_CASE("svg: a long line is thinned, and keeps its peaks") {
   Series line{"long", 1, Series::Look::line, {}};
   for (int i = 0; i < 200'000; ++i) line.points.push_back({double(i), i == 77'777 ? 10.0 : i % 7 * 0.1});
   chart.series = {line};
-  const std::string html = draw(chart);
+  const std::string html = show(draw(chart));
   CHECK(html.size() < 40'000);
   CHECK(contains(html, " 26.0L"));  // the top of the chart, at 10
 }

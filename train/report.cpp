@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -13,8 +12,7 @@
 
 #include "engine/error.h"
 #include "train/files.h"
-#include "train/npy.h"
-#include "train/svg.h"
+#include "train/report_arrays.h"
 
 namespace ef {
 namespace {
@@ -162,10 +160,6 @@ double last(const std::vector<ChartPoint>& points) {
 // ---- Big numbers
 // -------------------------------------------------------------------------------------------
 
-struct Figure {
-  std::string label, value, note;
-};
-
 // Few letters: "1,234", "12.4 M".
 std::string compact(double value) {
   if (value >= 1e9) return fixed(value / 1e9, 2) + " G";
@@ -173,9 +167,9 @@ std::string compact(double value) {
   return grouped(value);
 }
 
-std::vector<Figure> big_numbers(const Run& run) {
+std::vector<BigNumber> big_numbers(const Run& run) {
   const Metrics& m = run.metrics;
-  std::vector<Figure> figures;
+  std::vector<BigNumber> figures;
   const double train = last(m.train_loss), valid = last(m.valid_loss), floor = last(m.valid_floor);
   if (std::isfinite(valid)) {
     std::string note = "nats per token";
@@ -205,16 +199,6 @@ std::vector<Figure> big_numbers(const Run& run) {
   if (std::isfinite(parameters))
     figures.push_back({"Parameters", compact(parameters), parameters < 1e6 ? "" : grouped(parameters)});
   return figures;
-}
-
-std::string show(const std::vector<Figure>& figures) {
-  // Rows of three or of four, so that none is left with a single number.
-  std::string html = figures.size() == 5 || figures.size() == 6 ? "<div class=\"figures threes\">\n"
-                                                                : "<div class=\"figures\">\n";
-  for (const Figure& f : figures)
-    html += "<div><span class=\"label\">" + escape_html(f.label) + "</span><span class=\"value\">" +
-            escape_html(f.value) + "</span><span class=\"note\">" + escape_html(f.note) + "</span></div>\n";
-  return html + "</div>\n";
 }
 
 // ---- Charts
@@ -268,20 +252,18 @@ std::vector<ChartPoint> excess(const Metrics& m) {
 }
 
 // Side by side, in rows of three or of two.
-std::string small_multiples(std::vector<LineChart> charts) {
-  const bool threes = charts.size() == 3;
-  std::string html = threes ? "<div class=\"trio\">\n" : "<div class=\"pair\">\n";
+std::vector<Figure> small_multiples(std::vector<LineChart> charts) {
+  std::vector<Figure> figures;
   for (LineChart& chart : charts) {
     chart.from_zero = !chart.logarithmic;
-    chart.legend = false;
-    chart.width = threes ? 280 : 430;
+    chart.width = charts.size() == 3 ? 280 : 430;
     chart.height = 210;
-    html += draw(chart);
+    figures.push_back(draw(chart));
   }
-  return html + "</div>\n";
+  return figures;
 }
 
-std::string charts(const Metrics& m) {
+std::vector<Content> charts(const Metrics& m) {
   LineChart loss{.title = "Loss", .y_label = "nats per token"};
   add_with_mean(loss, "training batch", 1, m.train_loss);
   add_if_any(loss, {"validation", 2, Series::Look::dots, m.valid_loss});
@@ -300,7 +282,7 @@ std::string charts(const Metrics& m) {
 
   std::vector<LineChart> small = {above, rate, norm};
   if (above.series.empty()) small.erase(small.begin());
-  return draw(loss) + small_multiples(small);
+  return {draw(loss), Content(small_multiples(small), false)};
 }
 
 // ---- Attention
@@ -313,9 +295,8 @@ Series line_of_layer(int layer) {
 }
 
 // Means over heads.
-std::string probe_charts(const Metrics& m) {
+std::vector<Figure> probe_charts(const Metrics& m) {
   std::vector<LineChart> all;
-  std::map<int, Series> layers;  // all that are drawn, for the one legend
   for (const Drawn& what : drawn) {
     LineChart chart{.title = what.title, .y_label = what.y_label};
     const auto found = m.probes.find(name_of(what));
@@ -330,7 +311,6 @@ std::string probe_charts(const Metrics& m) {
       // A few points can be shown one by one.
       if (series.look == Series::Look::line && steps.size() <= 40 && found->second.size() <= 8)
         series.look = Series::Look::dots;
-      if (any_finite(series.points)) layers.emplace(layer, series);
       add_if_any(chart, std::move(series));
     }
     if (chart.series.empty()) continue;
@@ -338,102 +318,53 @@ std::string probe_charts(const Metrics& m) {
     if (chart.logarithmic) chart.y_label += ", logarithmic";
     all.push_back(std::move(chart));
   }
-  if (all.empty()) return "";
-  std::vector<Series> key;
-  for (const auto& [layer, series] : layers) key.push_back(series);
-  return legend(key) + small_multiples(std::move(all));
+  return small_multiples(std::move(all));
 }
 
-// The file of the last reading and its step, or "" if there is none.
-std::pair<std::string, long> last_eigenvalues(const std::string& run_folder) {
-  constexpr std::string_view before = "qk.spectrum.eigenvalues.", after = ".npy";
-  std::pair<std::string, long> last{"", -1};
-  std::error_code error;  // no folder: no files
-  for (std::filesystem::directory_iterator file(run_folder + "/probes", error), end; !error && file != end;
-       file.increment(error)) {
-    const std::string name = file->path().filename().string();
-    if (!name.starts_with(before) || !name.ends_with(after) || name.size() <= before.size() + after.size())
-      continue;
-    long step = -1;
-    const char *const digits = name.data() + before.size(), *const stop =
-                                                                name.data() + name.size() - after.size();
-    const auto [at, problem] = std::from_chars(digits, stop, step);
-    if (at == stop && problem == std::errc{} && step > last.second) last = {file->path().string(), step};
-  }
-  return last;
+Table alarm_table(const std::vector<Alarm>& alarms) {
+  Table table{
+      .caption = "Alarms",
+      .columns =
+          {{"step", true}, {"alarm"}, {"layer", true}, {"state"}, {"value", true}, {"threshold", true}},
+      .ordered_by = 0,
+      .heads = false};
+  for (const Alarm& a : alarms)
+    table.rows.push_back({Cell(grouped(a.step), exact(a.step)), a.name,
+                          std::isfinite(a.layer) ? Cell(grouped(a.layer)) : Cell("–"), a.state,
+                          Cell::number(a.value, 3), Cell::number(a.threshold, 3)});
+  return table;
 }
 
-// The eigenvalues of each head at the last reading; "" if they are missing or damaged.
-std::string eigenvalue_figure(const std::string& run_folder) {
-  const auto [path, step] = last_eigenvalues(run_folder);
-  if (path.empty()) return "";
-  NpyArray array;
-  try {
-    array = read_npy(path);
-  } catch (const Error&) {
-    return "";
-  }
-  if (array.shape.size() != 4 || array.shape[3] != 2 || array.values.empty()) return "";
-
-  ScatterFigure figure{.title = "Eigenvalues of W", .points_label = "eigenvalue"};
-  std::size_t more = 0;
-  const auto heads = static_cast<std::size_t>(array.shape[1]),
-             size = static_cast<std::size_t>(array.shape[2]);
-  for (std::size_t begin = 0, i = 0; begin < array.values.size(); begin += 2 * size, ++i) {
-    std::vector<ChartPoint> points;
-    for (std::size_t at = begin; at < begin + 2 * size; at += 2) {
-      const ChartPoint p{static_cast<double>(array.values[at]), static_cast<double>(array.values[at + 1])};
-      if (std::isfinite(p.x) && std::isfinite(p.y)) points.push_back(p);
-    }
-    if (points.empty()) continue;  // a layer without such a head
-    if (figure.panels.size() == 16) {
-      ++more;
-      continue;
-    }
-    figure.panels.push_back(
-        {"layer " + std::to_string(i / heads) + ", head " + std::to_string(i % heads), std::move(points)});
-  }
-  figure.note = "At step " + grouped(static_cast<double>(step)) +
-                ", in the complex plane. All panels have the same scale.";
-  if (more > 0)
-    figure.note +=
-        ' ' + std::to_string(more) + (more == 1 ? " more head is left out." : " more heads are left out.");
-  return draw(figure);
-}
-
-std::string cell(const std::string& text) { return "<td>" + escape_html(text) + "</td>"; }
-
-std::string alarm_table(const std::vector<Alarm>& alarms) {
+void show_alarms(const std::vector<Alarm>& alarms, Section& section) {
   constexpr std::size_t most = 20;
-  const auto value = [](double x) { return std::isfinite(x) ? concise(x, 3) : std::string("–"); };
-  std::string html =
-      "<table class=\"alarms\">\n<thead><tr><th scope=\"col\">step</th><th scope=\"col\">alarm</th>"
-      "<th scope=\"col\">layer</th><th scope=\"col\">state</th><th scope=\"col\">value</th>"
-      "<th scope=\"col\">threshold</th></tr></thead>\n<tbody>\n";
   const std::size_t hidden = alarms.size() > most ? alarms.size() - most : 0;
-  for (std::size_t i = hidden; i < alarms.size(); ++i) {
-    const Alarm& a = alarms[i];
-    html += a.state == "on" ? "<tr class=\"on\">" : "<tr>";
-    html += cell(grouped(a.step)) + cell(a.name) + cell(std::isfinite(a.layer) ? grouped(a.layer) : "–");
-    html += cell(a.state) + cell(value(a.value)) + cell(value(a.threshold)) + "</tr>\n";
-  }
-  html += "</tbody></table>\n";
+  section.contents.push_back(
+      show(alarm_table({alarms.begin() + static_cast<std::ptrdiff_t>(hidden), alarms.end()})));
   if (hidden > 0)
-    html += "<p class=\"note\">The last " + std::to_string(most) + "; the " + std::to_string(hidden) +
-            " before them are in metrics.jsonl.</p>\n";
-  return "<figure class=\"chart\"><figcaption>Alarms</figcaption>\n" + html + "</figure>\n";
+    section.contents.push_back(remark("The last " + std::to_string(most) + "; the " + std::to_string(hidden) +
+                                      " before them are in metrics.jsonl."));
 }
 
-// "" if no probes were read, and no alarm rang.
-std::string attention(const Run& run) {
+// Empty if no probes were read, and no alarm rang.
+Section attention(const Run& run) {
   const Metrics& m = run.metrics;
-  if (!m.probed) return m.alarms.empty() ? "" : "<section>\n" + alarm_table(m.alarms) + "</section>\n";
-  std::string html = "<section>\n<h2>Attention</h2>\n";
-  html += "<p class=\"lead\">Read on validation text; a line is a layer, the mean over its heads.</p>\n";
-  html += probe_charts(m);
-  html += eigenvalue_figure(run.folder);
-  html += m.alarms.empty() ? "<p class=\"remark\">No alarm rang.</p>\n" : alarm_table(m.alarms);
-  return html + "</section>\n";
+  Section section;
+  if (!m.probed) {
+    if (!m.alarms.empty()) show_alarms(m.alarms, section);
+    return section;
+  }
+  section.heading = "Attention";
+  section.contents.push_back(prose("Read on validation text; a line is a layer, the mean over its heads."));
+  if (std::vector<Figure> figures = probe_charts(m); !figures.empty())
+    section.contents.push_back(Content(std::move(figures), true));
+  for (Figure& figure : std::vector<Figure>{eigenvalue_figure(run.folder), profile_figure(run.folder),
+                                            rho_figure(run.folder), attention_figure(run.folder)})
+    if (!figure.panels.empty()) section.contents.push_back(std::move(figure));
+  if (m.alarms.empty())
+    section.contents.push_back(remark("No alarm rang."));
+  else
+    show_alarms(m.alarms, section);
+  return section;
 }
 
 // ---- The page
@@ -444,20 +375,10 @@ std::string in_words(const json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-// Two tables side by side: a configuration is long and narrow.
-std::string config_tables(const json& config) {
-  std::vector<std::string> rows;
-  for (const auto& [key, value] : config.items())
-    rows.push_back("<tr><th scope=\"row\">" + escape_html(key) + "</th><td>" + escape_html(in_words(value)) +
-                   "</td></tr>\n");
-  std::string html = "<div class=\"pair\">\n";
-  const std::size_t half = (rows.size() + 1) / 2;
-  for (std::size_t begin = 0; begin < rows.size(); begin += half) {
-    html += "<table><tbody>\n";
-    for (std::size_t i = begin; i < std::min(begin + half, rows.size()); ++i) html += rows[i];
-    html += "</tbody></table>\n";
-  }
-  return html + "</div>\n";
+std::string configuration(const json& config) {
+  std::vector<std::pair<std::string, std::string>> rows;
+  for (const auto& [key, value] : config.items()) rows.emplace_back(key, in_words(value));
+  return options_table(rows);
 }
 
 // One argument of a shell's command line.
@@ -471,86 +392,40 @@ std::string quoted(const std::string& word) {
   return text + "'";
 }
 
-constexpr const char* page_style = R"(
-:root { color-scheme: light dark; --ink: #1c2026; --panel: #f6f7f9; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e7ec; --panel: #1d2127; } }
-@media print { :root { color-scheme: light; --ink: #000000; --panel: #ffffff; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--ink); font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 56rem; margin: 0 auto; padding: 3rem 1.5rem 4rem; }
-h1 { margin: 0; font-size: 2rem; line-height: 1.2; font-weight: 650; letter-spacing: -0.015em; overflow-wrap: anywhere; }
-h2 { margin: 3rem 0 0.75rem; font-size: 1.125rem; font-weight: 600; }
-.lead { margin: 0.35rem 0 0; color: var(--muted); }
-.remark { margin: 1.5rem 0 0; font-size: 0.8125rem; color: var(--muted); }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: 1.5rem; margin: 2rem 0 2.75rem; padding: 1.5rem 0; border: solid var(--grid); border-width: 1px 0; }
-.figures span { display: block; }
-.figures .label, .figures .note { font-size: 0.8125rem; color: var(--muted); }
-.figures .value { font-size: 1.75rem; line-height: 1.35; font-weight: 600; letter-spacing: -0.01em; font-variant-numeric: tabular-nums; }
-.threes { grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr)); }
-.pair, .trio { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: 2rem; align-items: start; }
-.trio { grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); }
-.chart + .pair, .chart + .trio { margin-top: 2.25rem; }
-.trio > .chart { max-width: 24rem; }
-.pair > .chart:only-child { max-width: 28rem; }
-section > .lead { font-size: 0.8125rem; }
-section > .legend { margin: 0.25rem 0 1.25rem; }
-section > .chart { margin-top: 2.25rem; }
-pre { margin: 0; padding: 1rem 1.25rem; background: var(--panel); border: 1px solid var(--grid); border-radius: 6px; font: 0.8125rem/1.6 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
-table { width: 100%; border-collapse: collapse; font-size: 0.8125rem; }
-th, td { padding: 0.3rem 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
-tr { break-inside: avoid; }
-th { padding-right: 1rem; text-align: left; font-weight: 400; color: var(--muted); white-space: nowrap; }
-td { text-align: right; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-.alarms { margin-top: 0.5rem; }
-.alarms th:nth-child(n), .alarms td { padding: 0.3rem 1rem 0.3rem 0; text-align: left; white-space: nowrap; color: var(--muted); }
-.alarms th:nth-child(n+5), .alarms td:nth-child(n+5), .alarms th:first-child, .alarms td:first-child { text-align: right; }
-.alarms th:first-child, .alarms td:first-child { width: 4.5rem; padding-right: 1.5rem; }
-.alarms th:last-child, .alarms td:last-child { padding-right: 0; }
-.alarms .on td { color: var(--ink); }
-@media print { main { max-width: none; padding: 0; } h2 { break-after: avoid; } .figures { break-inside: avoid; } }
-)";
-
-std::string page(const Run& run) {
-  std::string lead;
+Page page_of(const Run& run) {
+  Page page{.title = run.name, .lead = "A run of eigenformer"};
   for (const char* key : {"preset", "data", "version"}) {
     if (const std::string value = word(run.config, key); !value.empty())
-      lead += (lead.empty() ? "" : " · ") + std::string(key) + ' ' + value;
+      page.lead += std::string(" · ") + key + ' ' + value;
   }
-
-  std::string html =
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<link rel=\"icon\" href=\"data:,\">\n";  // or a browser would ask a server for one
-  html += "<title>" + escape_html(run.name) + " – eigenformer</title>\n<style>" + chart_style() + page_style +
-          "</style>\n</head>\n<body>\n<main>\n<h1>" + escape_html(run.name) + "</h1>\n";
-  html += "<p class=\"lead\">A run of eigenformer" + escape_html(lead.empty() ? "" : " · " + lead) + "</p>\n";
-
-  const std::vector<Figure> figures = big_numbers(run);
-  if (!figures.empty()) html += show(figures);
+  Section loss;
+  if (const std::vector<BigNumber> numbers = big_numbers(run); !numbers.empty())
+    loss.contents.push_back(show(numbers));
   if (std::isfinite(run.metrics.last_step))
-    html += charts(run.metrics);
+    for (Content& content : charts(run.metrics)) loss.contents.push_back(std::move(content));
   else
-    html += "<p>Nothing has been measured yet: metrics.jsonl is missing or empty.</p>\n";
+    loss.contents.push_back(prose("Nothing has been measured yet: metrics.jsonl is missing or empty."));
   if (const int lines = run.metrics.unreadable; lines > 0)
-    html += "<p class=\"remark\">" + std::to_string(lines) + (lines == 1 ? " line" : " lines") +
-            " of metrics.jsonl could not be read.</p>\n";
+    loss.contents.push_back(remark(std::to_string(lines) + (lines == 1 ? " line" : " lines") +
+                                   " of metrics.jsonl could not be read."));
+  page.sections.push_back(std::move(loss));
 
-  html += attention(run);
-
-  // A line end right after <pre> is not part of the text; without it the sample's own first one would be
-  // lost.
-  if (!run.sample.empty()) html += "<h2>What it writes</h2>\n<pre>\n" + escape_html(run.sample) + "</pre>\n";
-  if (!run.config.empty()) html += "<h2>Configuration</h2>\n" + config_tables(run.config);
-  html += "<h2>To repeat this run</h2>\n<pre>build/bin/train --config " +
-          escape_html(quoted(run.folder + "/config.json")) + " --name " +
-          escape_html(quoted(run.name + "-again")) + "</pre>\n";
-  return html + "</main>\n</body>\n</html>\n";
+  if (Section section = attention(run); !section.contents.empty())
+    page.sections.push_back(std::move(section));
+  if (!run.sample.empty()) page.sections.push_back({"What it writes", {preformatted(run.sample)}});
+  if (!run.config.empty()) page.sections.push_back({"Configuration", {configuration(run.config)}});
+  page.sections.push_back({"To repeat this run",
+                           {commands("build/bin/train --config " + quoted(run.folder + "/config.json") +
+                                     " --name " + quoted(run.name + "-again"))}});
+  return page;
 }
 
 }  // namespace
 
+Page run_page(const std::string& run_folder) { return page_of(read_run(run_folder)); }
+
 void write_report(const std::string& run_folder) {
-  write_atomically(run_folder + "/report.html", page(read_run(run_folder)));
+  write_page(run_folder + "/report.html", run_page(run_folder));
 }
 
 }  // namespace ef
