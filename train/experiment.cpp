@@ -6,6 +6,7 @@
 #include "engine/error.h"
 #include "train/command_line.h"
 #include "train/experiment.h"
+#include "train/experiment_page.h"
 #include "train/files.h"
 
 namespace ef {
@@ -33,7 +34,7 @@ std::vector<Plan> load_plans(const std::vector<std::string>& paths) {
 
 void experiment(int argc, char** argv) {
   SweepOptions sweep;
-  std::string markdown, csv;
+  std::string markdown, csv, page_path, figures;
   bool summary_only = false;
   FieldList options;
   options.group = "Run";
@@ -44,6 +45,8 @@ void experiment(int argc, char** argv) {
   options.add("summary", summary_only, "only say what the results say that are there");
   options.add("markdown", markdown, "a file for the summary as Markdown");
   options.add("csv", csv, "a file for the summary as CSV");
+  options.add("page", page_path, "a file for a page with figures, as report.html");
+  options.add("figures", figures, "a folder for each figure of the page as SVG and CSV");
   std::vector<std::string> paths;
   const auto given = parse_command_line(
       "experiment PLAN...",
@@ -55,16 +58,25 @@ void experiment(int argc, char** argv) {
 
   const std::vector<Plan> plans = load_plans(paths);
   const bool whole = summary_only || run_sweep(plans, sweep);
-  std::vector<Summary> summaries;
-  for (const Plan& plan : plans) summaries.push_back(summarise(plan, load_results(plan, sweep.results)));
-  judge_claims(summaries);  // mistakes before anything is written
   if (!whole) {
-    std::printf("stopped; the same command goes on from here\n");
+    std::string command;
+    for (int i = 0; i < argc; ++i) command += std::string(" ") + argv[i];
+    std::printf("stopped; to go on:%s\n", command.c_str());
     return;
+  }
+  std::vector<PlanResults> results;
+  std::vector<Summary> summaries;
+  for (const Plan& plan : plans) {
+    results.push_back(read_results(plan, sweep.results));
+    summaries.push_back(results.back().summary);
   }
   std::printf("%s", summary_text(summaries).c_str());
   if (!markdown.empty()) write_atomically(markdown, summary_markdown(summaries));
   if (!csv.empty()) write_atomically(csv, summary_csv(summaries));
+  if (page_path.empty() && figures.empty()) return;
+  const Page page = experiment_page(results);
+  if (!page_path.empty()) write_page(page_path, page);
+  if (!figures.empty()) export_figures(figures, page);
 }
 
 }  // namespace

@@ -44,7 +44,7 @@ struct Prediction {
   double margin = 0;
 };
 
-struct Claim {
+struct Statement {
   std::string id, says, source;
 };
 
@@ -56,7 +56,7 @@ struct Plan {
   std::vector<Arm> arms;
   std::vector<std::string> measures;
   bool context_evaluation = false, test = false;
-  std::vector<Claim> claims;
+  std::vector<Statement> claims;
   std::vector<Prediction> predictions;
 
   const Arm* arm(const std::string& name) const;  // nullptr if there is none
@@ -191,7 +191,7 @@ Judgement judge(const Prediction& prediction, const Interval& t);
 
 // What all predictions of a claim say together, over several plans.
 struct ClaimSummary {
-  Claim claim;
+  Statement claim;
   enum class Status { reproduced, partly, not_reproduced, not_run } status = Status::not_run;
   std::vector<const PredictionSummary*> predictions;
   std::string words;
@@ -199,7 +199,17 @@ struct ClaimSummary {
 // The summaries must outlive the result. Error if two plans say a claim differently.
 std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries);
 
-const char* text_of(Judgement verdict);
+// What must be known to read the tables of a plan: what is missing, failed or hidden, how verdicts are made,
+// what made the results.
+std::vector<std::string> remarks(const Summary& summary);
+// "5 arms x 2 seeds x 1000 updates"
+std::string budget_text(const Plan& plan);
+// "lower by more than 0.1", "near, within 0.02"
+std::string relation_text(const Prediction& prediction);
+// So many, and the word for them: "1 pair", "2 pairs".
+std::string count_text(std::size_t count, const std::string& word);
+
+const char* text_of(Judgement judgement);
 const char* text_of(ClaimSummary::Status status);
 
 // For a terminal, as Markdown, and as CSV with a line for each arm and measure.

@@ -235,8 +235,8 @@ void check_measure(const Plan& plan, const std::string& measure, const std::vect
 
 // ---- Predictions
 
-std::vector<Claim> read_claims(const json& object, const std::string& path) {
-  std::vector<Claim> claims;
+std::vector<Statement> read_claims(const json& object, const std::string& path) {
+  std::vector<Statement> claims;
   if (!object.is_object()) fail(path + ": claims", object.dump().substr(0, 60), "an object: id -> {...}");
   for (const auto& [id, value] : object.items()) {
     const std::string where = path + ": claim '" + id + "'";
@@ -258,7 +258,7 @@ Prediction read_prediction(const json& value, const Plan& plan, const std::strin
   p.against = keys.text_or("against", plan.baseline);
 
   std::vector<std::string> ids, arms;
-  for (const Claim& claim : plan.claims) ids.push_back(claim.id);
+  for (const Statement& claim : plan.claims) ids.push_back(claim.id);
   for (const Arm& arm : plan.arms) arms.push_back(arm.name);
   if (std::find(ids.begin(), ids.end(), p.claim) == ids.end())
     fail(where + ": no claim '" + p.claim + "'", "", "",

@@ -220,10 +220,10 @@ std::string cell_of(const Job& job) {
 }
 
 // A table of all runs that is drawn over itself in a terminal; elsewhere a line when a run ends.
-class Table {
+class Display {
  public:
-  explicit Table(const std::vector<Job>& jobs) : jobs_(jobs), terminal_(isatty(STDOUT_FILENO) != 0) {}
-  ~Table() {
+  explicit Display(const std::vector<Job>& jobs) : jobs_(jobs), terminal_(isatty(STDOUT_FILENO) != 0) {}
+  ~Display() {
     if (terminal_) draw("");
   }
 
@@ -295,7 +295,7 @@ class Table {
 
 class Sweep {
  public:
-  Sweep(const std::vector<Plan>& plans, const SweepOptions& options) : options_(options), table_(jobs_) {
+  Sweep(const std::vector<Plan>& plans, const SweepOptions& options) : options_(options), display_(jobs_) {
     slots_ = options.jobs > 0 ? options.jobs : std::max<Index>(1, std::thread::hardware_concurrency());
     for (const Plan& plan : plans) add(plan);
     for (const Plan& plan : plans) check_test_text(plan);
@@ -315,14 +315,14 @@ class Sweep {
 
   bool go() {
     if (const std::size_t left = unfinished(); left > 0) {
-      table_.print(std::to_string(jobs_.size()) + " runs, " + std::to_string(jobs_.size() - left) +
-                   " of them have a result; " + std::to_string(slots_) + " at once");
+      display_.print(std::to_string(jobs_.size()) + " runs, " + std::to_string(jobs_.size() - left) +
+                     " of them have a result; " + std::to_string(slots_) + " at once");
     }
     bool stopping = false;
     while (true) {
       if (told_to_stop && !stopping) {
         stopping = true;
-        table_.print("stopping: the runs write a checkpoint ...");
+        display_.print("stopping: the runs write a checkpoint ...");
         for (const Job& job : jobs_) {
           if (job.running()) ::kill(job.child, SIGTERM);
         }
@@ -335,8 +335,8 @@ class Sweep {
       if (stopping && running == 0) return unfinished() == 0;
       if (!stopping) start_next(running);
       if (unfinished() == 0) return true;
-      table_.update(std::to_string(jobs_.size() - unfinished()) + " of " + std::to_string(jobs_.size()) +
-                    " runs" + time_left());
+      display_.update(std::to_string(jobs_.size() - unfinished()) + " of " + std::to_string(jobs_.size()) +
+                      " runs" + time_left());
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
   }
@@ -529,8 +529,8 @@ class Sweep {
       line += job.plan->measures.front() + " " + figure_text(job.figure);
     else
       line += "finished";
-    table_.print(line + "   (" + std::to_string(jobs_.size() - unfinished()) + " of " +
-                 std::to_string(jobs_.size()) + time_left() + ")");
+    display_.print(line + "   (" + std::to_string(jobs_.size() - unfinished()) + " of " +
+                   std::to_string(jobs_.size()) + time_left() + ")");
   }
 
   // From the seconds an update took in runs that have ended, or else in those that run.
@@ -552,7 +552,7 @@ class Sweep {
 
   const SweepOptions& options_;
   std::vector<Job> jobs_;
-  Table table_;
+  Display display_;
   Index slots_ = 1;
   Clock::time_point looked_{};
   double finished_seconds_ = 0, finished_updates_ = 0;  // of the runs that have ended in this sweep

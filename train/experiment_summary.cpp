@@ -46,21 +46,6 @@ std::string interval_text(const Interval& interval) {
   return "[" + signed_text(interval.low) + ", " + signed_text(interval.high) + "]";
 }
 
-std::string count_text(std::size_t count, const std::string& what) {
-  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
-}
-
-std::string relation_text(const Prediction& p) {
-  std::string text = p.direction == Prediction::Direction::lower    ? "lower"
-                     : p.direction == Prediction::Direction::higher ? "higher"
-                                                                    : "near";
-  if (p.margin > 0)
-    text += (p.direction == Prediction::Direction::near ? std::string(", within ")
-                                                        : std::string(" by more than ")) +
-            short_text(p.margin);
-  return text;
-}
-
 PredictionSummary judge_prediction(const Plan& plan, const Prediction& p,
                                    const std::vector<RunResult>& results, bool hidden) {
   PredictionSummary s;
@@ -180,7 +165,7 @@ Summary summarise(const Plan& plan, const std::vector<RunResult>& results) {
 std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries) {
   std::vector<ClaimSummary> claims;
   for (const Summary& summary : summaries) {
-    for (const Claim& claim : summary.plan->claims) {
+    for (const Statement& claim : summary.plan->claims) {
       const auto same = std::find_if(claims.begin(), claims.end(),
                                      [&](const ClaimSummary& c) { return c.claim.id == claim.id; });
       if (same == claims.end())
@@ -229,8 +214,8 @@ std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries) {
   return claims;
 }
 
-const char* text_of(Judgement verdict) {
-  switch (verdict) {
+const char* text_of(Judgement judgement) {
+  switch (judgement) {
     case Judgement::holds:
       return "holds";
     case Judgement::contradicted:
@@ -255,6 +240,51 @@ const char* text_of(ClaimSummary::Status status) {
       return "not run yet";
   }
   return "";
+}
+
+std::string count_text(std::size_t count, const std::string& what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
+std::string relation_text(const Prediction& p) {
+  std::string text = p.direction == Prediction::Direction::lower    ? "lower"
+                     : p.direction == Prediction::Direction::higher ? "higher"
+                                                                    : "near";
+  if (p.margin > 0)
+    text += (p.direction == Prediction::Direction::near ? std::string(", within ")
+                                                        : std::string(" by more than ")) +
+            short_text(p.margin);
+  return text;
+}
+
+std::string budget_text(const Plan& plan) {
+  return std::to_string(plan.arms.size()) + " arms x " + count_text(plan.seeds.size(), "seed") + " x " +
+         std::to_string(plan.updates) + " updates";
+}
+
+std::vector<std::string> remarks(const Summary& summary) {
+  const Plan& plan = *summary.plan;
+  std::vector<std::string> lines;
+  if (summary.finished < summary.planned)
+    lines.push_back(std::to_string(summary.finished) + " of " + std::to_string(summary.planned) +
+                    " runs are done: what stands here is not the end.");
+  if (summary.test_hidden) lines.push_back("Figures of the test set are shown when all runs are done.");
+  for (const std::string& failure : summary.failures)
+    lines.push_back("Failed, and left out of all means: " + failure);
+  lines.push_back(
+      "Differences are to the baseline '" + plan.baseline +
+      "', paired by seed; verdicts are by the t interval of the differences. The percentile bootstrap is "
+      "too narrow for few seeds.");
+  if (plan.predictions.size() > 1)
+    lines.push_back("Each of the " + std::to_string(plan.predictions.size()) +
+                    " intervals misses with 5 %; they are not corrected for their number.");
+  std::string made;
+  for (const std::string& one : summary.versions)
+    made += (made.empty() ? "Made by eigenformer " : "; ") + one;
+  for (const std::string& one : summary.machines)
+    made += (&one == &summary.machines[0] ? " on " : "; ") + one;
+  if (!made.empty()) lines.push_back(made + ".");
+  return lines;
 }
 
 // ---- As text
@@ -323,37 +353,6 @@ Rows prediction_rows(const Summary& summary) {
                     interval_text(p.t), p.words});
   }
   return rows;
-}
-
-// What must be known to read the tables.
-std::vector<std::string> remarks(const Summary& summary) {
-  const Plan& plan = *summary.plan;
-  std::vector<std::string> lines;
-  if (summary.finished < summary.planned)
-    lines.push_back(std::to_string(summary.finished) + " of " + std::to_string(summary.planned) +
-                    " runs are done: what stands here is not the end.");
-  if (summary.test_hidden) lines.push_back("Figures of the test set are shown when all runs are done.");
-  for (const std::string& failure : summary.failures)
-    lines.push_back("Failed, and left out of all means: " + failure);
-  lines.push_back(
-      "Differences are to the baseline '" + plan.baseline +
-      "', paired by seed; verdicts are by the t interval of the differences. The percentile bootstrap is "
-      "too narrow for few seeds.");
-  if (plan.predictions.size() > 1)
-    lines.push_back("Each of the " + std::to_string(plan.predictions.size()) +
-                    " intervals misses with 5 %; they are not corrected for their number.");
-  std::string made;
-  for (const std::string& one : summary.versions)
-    made += (made.empty() ? "Made by eigenformer " : "; ") + one;
-  for (const std::string& one : summary.machines)
-    made += (&one == &summary.machines[0] ? " on " : "; ") + one;
-  if (!made.empty()) lines.push_back(made + ".");
-  return lines;
-}
-
-std::string budget_text(const Plan& plan) {
-  return std::to_string(plan.arms.size()) + " arms x " + count_text(plan.seeds.size(), "seed") + " x " +
-         std::to_string(plan.updates) + " updates";
 }
 
 std::string csv_cell(const std::string& text) {
