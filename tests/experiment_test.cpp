@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/programs.h"
+#include "train/experiment_page.h"
 
 using namespace ef;
 
@@ -263,6 +264,50 @@ TEST_CASE("planted results give the summary that they must", "[experiment]") {
                  "reproduced under these conditions; holds: \"lower\"; \"near\"; contradicted: \"higher\""));
   CHECK(contains(summary_markdown(all), "| a (baseline) | 5 | 16 |"));
   CHECK(contains(summary_csv(all), "small,b,valid.loss,5,0,15,"));
+}
+
+TEST_CASE("a page of a plan shows verdicts, differences and what failed", "[experiment]") {
+  const Folder folder;
+  json written = two_arms(3);
+  written["predictions"] = {predicts("lower", 0), predicts("higher", 0)};
+  const Plan plan = load(folder, written);
+  PlanResults p{&plan, planted_pairs(plan, "valid.loss", {-1, -1.1, -0.9}), {}};
+  for (std::size_t i = 0; i < p.results.size(); ++i) {
+    const double off = static_cast<double>(i);
+    p.results[i].curves = {{"valid.loss", -1, {10, 20}, {3 + off, 2 + off}}};
+    p.results[i].spectra = {{10, {{{{1, 0.5}, {1, -0.5}}}}}, {20, {{{{2, 0.5}, {2, -0.5}}}}}};
+    p.results[i].arrays = {{"attn.profile.profile", 20, {1, 1, 2}, {0.25, 0.75}}};
+  }
+  p.summary = summarise(plan, p.results);
+  const std::vector<Claim> claims = claims_of({p});
+  REQUIRE(claims.size() == 1);
+  CHECK(claims[0].verdict == Claim::Verdict::under_conditions);
+  REQUIRE(claims[0].predictions.size() == 2);
+  CHECK(claims[0].predictions[0].verdict == Claim::Verdict::reproduced);
+  CHECK(claims[0].predictions[1].verdict == Claim::Verdict::not_reproduced);
+  CHECK(claims[0].predictions[0].effect == Approx(-1));
+  CHECK(contains(claims[0].command, "experiment " + plan.path));
+
+  const Section section = section_of(p);
+  std::map<std::string, std::string> csv;
+  std::string html;
+  for (const Content& content : section.contents) {
+    html += content.html;
+    for (const Figure& figure : content.figures) csv[figure.id] = figure.csv;
+  }
+  for (const char* id : {"small-valid-loss", "small-difference-valid-loss", "small-attn-profile-profile",
+                         "small-eigenvalues"}) {
+    INFO(id);
+    CHECK(csv.contains(id));
+  }
+  CHECK(contains(csv["small-valid-loss"], "20,4"));  // the mean of 2, 4 and 6 over the seeds of arm a
+  CHECK(contains(html, "11.67 ± "));
+  p.results.back().failure = "step 7: NaN";
+  p.summary = summarise(plan, p.results);
+  CHECK(contains(page_html(experiment_page({p})), "left out of all means: b, seed 3: step 7: NaN"));
+  p.results.clear();
+  p.summary = summarise(plan, p.results);
+  CHECK(contains(page_html(experiment_page({p})), "Not run yet."));
 }
 
 TEST_CASE("a claim is reproduced, partly, not, or not run yet", "[experiment]") {

@@ -110,7 +110,7 @@ LineChart chart_of(const PlanResults& p, const std::string& name, const std::str
     if (!series.points.empty()) chart.series.push_back(std::move(series));
   }
   chart.logarithmic = worth_a_logarithm(chart, 6);
-  if (chart.logarithmic) chart.y_label += ", logarithmic";
+  if (chart.logarithmic) chart.y_label += chart.y_label.empty() ? "logarithmic" : ", logarithmic";
   return chart;
 }
 
@@ -152,24 +152,24 @@ std::vector<Content> forests(const PlanResults& p) {
   for (std::size_t m = 0; !p.summary.arms.empty() && m < p.summary.arms[0].measures.size(); ++m) {
     const std::string& measure = p.summary.arms[0].measures[m].measure;
     IntervalPlot plot{.id = p.plan->name + "-difference-" + slug(measure),
-                      .title = measure + ": difference to " + p.plan->baseline,
-                      .x_label = "difference, 95 % t interval, paired by seed"};
+                      .title = measure + ": against " + p.plan->baseline,
+                      .x_label = "difference, 95 % t interval"};
     for (const ArmSummary& arm : p.summary.arms) {
       const MeasureSummary& s = arm.measures[m];
       if (s.differences.empty()) continue;
       const int colour = colour_of(*p.plan, arm.arm);
-      plot.rows.push_back({arm.arm, s.effect, s.t.low, s.t.high, colour > 0 ? colour : 0});
+      plot.rows.push_back({arm.arm, s.effect, s.t.low, s.t.high, std::max(0, colour), concise(s.effect, 3)});
     }
     if (plot.rows.empty()) continue;
+    plot.width = 430;
     if (lower_is_better(measure)) {
       plot.better_low = "better";
       plot.better_high = "worse";
     }
     plots.push_back(draw(plot));
   }
-  std::vector<Content> contents;
-  for (Figure& figure : plots) contents.emplace_back(std::move(figure));
-  return contents;
+  if (plots.empty()) return {};
+  return {Content(plots, false)};
 }
 
 // ---- Arms
@@ -182,15 +182,14 @@ std::string mean_text(const MeasureSummary& m) {
 
 std::string arm_table(const PlanResults& p) {
   Table table{.caption = "Arms: mean ± standard error over seeds",
-              .columns = {{"arm"}, {"options of train"}, {"runs", true}, {"failed", true}}};
+              .columns = {{"arm"}, {"runs", true}, {"failed", true}}};
   for (const MeasureSummary& m : p.summary.arms.at(0).measures) table.columns.push_back({m.measure, true});
   table.columns.push_back(
       {"CPU seconds a run", true, "of the last process of each run; machines may differ"});
   for (const ArmSummary& arm : p.summary.arms) {
-    const std::string options = p.plan->arm(arm.arm)->options;
     const std::string baseline = arm.arm == p.plan->baseline ? " (baseline)" : "";
     std::vector<Cell> row = {Cell(arm.arm + baseline, "", colour_of(*p.plan, arm.arm)),
-                             options.empty() ? "–" : options, Cell::number(static_cast<double>(arm.finished)),
+                             Cell::number(static_cast<double>(arm.finished)),
                              Cell::number(static_cast<double>(arm.failed))};
     for (const MeasureSummary& m : arm.measures) {
       Cell cell = Cell::number(m.mean);
@@ -204,6 +203,13 @@ std::string arm_table(const PlanResults& p) {
     table.rows.push_back(std::move(row));
   }
   return show(table);
+}
+
+std::string arm_options(const Plan& plan) {
+  Table table{.columns = {{"arm"}, {"options of train"}}, .sortable = false};
+  table.rows.push_back({"all arms", plan.options});
+  for (const Arm& arm : plan.arms) table.rows.push_back({arm.name, arm.options.empty() ? "–" : arm.options});
+  return folded("Options of the arms", show(table));
 }
 
 // ---- Spectra
@@ -235,15 +241,21 @@ std::vector<Content> spectra(const PlanResults& p) {
                          .points_label = "eigenvalue"};
     for (const Index step : steps) figure.states.push_back("step " + grouped(static_cast<double>(step)));
     std::size_t all = 0;
-    for (const RunResult* run : runs)
-      for (const auto& heads : run->spectra.back().eigenvalues) all += heads.size();
+    bool several_layers = false, several_heads = false;
+    for (const RunResult* run : runs) {
+      several_layers = several_layers || run->spectra.back().eigenvalues.size() > 1;
+      for (const auto& heads : run->spectra.back().eigenvalues) {
+        several_heads = several_heads || heads.size() > 1;
+        all += heads.size();
+      }
+    }
     for (const RunResult* run : runs) {
       for (std::size_t layer = 0; layer < run->spectra.back().eigenvalues.size(); ++layer) {
         for (std::size_t head = 0; head < run->spectra.back().eigenvalues[layer].size(); ++head) {
           if (all > most && layer + head > 0) continue;  // the first head of each arm
           ScatterFigure::Panel panel{.title = run->arm};
-          if (all > runs.size() && all <= most)
-            panel.title += ", layer " + std::to_string(layer) + ", head " + std::to_string(head);
+          if (several_layers && all <= most) panel.title += ", layer " + std::to_string(layer);
+          if (several_heads && all <= most) panel.title += ", head " + std::to_string(head);
           for (const RunResult::Spectrum& s : run->spectra) {
             if (s.step != steps.back()) panel.earlier.push_back(points_of(s.eigenvalues[layer][head]));
           }
@@ -380,14 +392,14 @@ Section section_of(const PlanResults& p) {
   Section section{.heading = p.plan->name};
   std::vector<Content>& contents = section.contents;
   if (!p.plan->about.empty()) contents.emplace_back(prose(p.plan->about));
-  contents.emplace_back(
-      prose("Budget: " + budget_text(*p.plan) + ". Options of all arms: `" + p.plan->options + "`"));
+  contents.emplace_back(prose("Budget: " + budget_text(*p.plan) + "."));
   if (p.results.empty()) {
     contents.emplace_back(prose("Not run yet."));
   } else {
     add(contents, curves(p));
     add(contents, forests(p));
     contents.emplace_back(arm_table(p));
+    contents.emplace_back(arm_options(*p.plan));
     add(contents, profiles(p));
     add(contents, spectra(p));
   }
