@@ -250,22 +250,29 @@ class Display {
     winsize size{};
     const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0;
     const std::size_t height = known ? size.ws_row : 24, width = known ? size.ws_col : 80;
-    std::vector<std::string> rows;  // of one plan and arm; the cells are its seeds
+    // A heading for each plan, with its seeds; then a row an arm.
+    const auto padded = [](std::string text, std::size_t to) {
+      text.resize(std::max(to, text.size() + 1), ' ');
+      return text;
+    };
+    std::vector<std::string> rows;
     std::size_t first_busy = 0;
     for (std::size_t i = 0; i < jobs_.size(); ++i) {
       const Plan& plan = *jobs_[i].plan;
       if (jobs_[i].seed != plan.seeds.front()) continue;
-      std::string row = plan.name + ": " + jobs_[i].arm->name;
-      row.resize(std::max<std::size_t>(32, row.size() + 1), ' ');
+      if (jobs_[i].arm == &plan.arms.front()) {
+        std::string heading = padded(plan.name, 32);
+        for (const std::uint64_t seed : plan.seeds) heading += padded("seed " + std::to_string(seed), 18);
+        rows.push_back(heading.substr(0, width - 1));
+      }
+      std::string row = padded("  " + jobs_[i].arm->name, 32);
       bool busy = false;
       for (std::size_t s = 0; s < plan.seeds.size(); ++s) {
         const Job& job = jobs_[i + s * plan.arms.size()];
-        std::string cell = cell_of(job);
-        cell.resize(std::max<std::size_t>(18, cell.size() + 1), ' ');
-        row += cell;
+        row += padded(cell_of(job), 18);
         busy = busy || job.running();
       }
-      if (busy && first_busy == 0) first_busy = rows.size();
+      if (busy && first_busy == 0) first_busy = rows.size() - 1;
       rows.push_back(row.substr(0, width - 1));
     }
     const std::size_t room = height > 4 ? height - 3 : 1;
@@ -275,7 +282,7 @@ class Display {
     for (std::size_t i = begin; i < end; ++i) std::printf("%s\n", rows[i].c_str());
     lines_ = static_cast<int>(end - begin);
     if (rows.size() > end - begin) {
-      std::printf("(%zu of %zu arms)\n", end - begin, rows.size());
+      std::printf("(%zu of %zu lines)\n", end - begin, rows.size());
       ++lines_;
     }
     if (!last_line.empty()) {
