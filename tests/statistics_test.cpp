@@ -81,7 +81,7 @@ TEST_CASE("Student's t as in the tables", "[statistics]") {
 TEST_CASE("the t interval covers the mean in 95 of 100 cases, the bootstrap of five in fewer",
           "[statistics]") {
   const std::uint64_t repeats = 3000;
-  for (const std::uint64_t n : {2, 5, 12}) {
+  for (const std::uint64_t n : {2u, 5u, 12u}) {
     std::uint64_t covered = 0;
     for (std::uint64_t i = 0; i < repeats; ++i) covered += covers(t_interval(normals(n, i, n)), 0) ? 1 : 0;
     INFO(n << " numbers");

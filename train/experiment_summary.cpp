@@ -2,9 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <limits>
 #include <map>
-#include <set>
 
 #include "engine/error.h"
 #include "train/experiment.h"
@@ -12,7 +10,6 @@
 namespace ef {
 namespace {
 
-constexpr double missing = std::numeric_limits<double>::quiet_NaN();
 
 using BySeed = std::map<std::uint64_t, double>;
 
