@@ -141,6 +141,45 @@ void read_profile(const Observation& o, Reading& r) {
   profiles.add_to(r, "profile", o.layers(), {bins});
 }
 
+// ---- The pattern itself
+
+// Numbers in all maps of one reading, 128 KB at most: eight heads in 64 x 64 cells, 144 heads in 15 x 15.
+constexpr Index most_in_map = 32768;
+
+// How many cells a side: no more than tokens, than 64, and than all heads together may have.
+Index cells_of_map(Index tokens, Index maps) {
+  Index cells = std::min<Index>(tokens, 64);
+  while (cells > 1 && maps * cells * cells > most_in_map) --cells;
+  return cells;
+}
+
+// The pattern of the first sequence, in cells of as many tokens each as can be (token t is in cell
+// t * cells / T): what goes to all keys of a cell together, the mean over the queries of a cell. So rows
+// still add up to 1, and where tokens are no more than cells it is the pattern itself.
+void read_map(const Observation& o, Reading& r) {
+  ByHead maps;
+  Index cells = 0;
+  for (Index layer = 0; layer < o.layers(); ++layer) {
+    const Tensor pattern = o.at(layer, "attn.pattern");
+    if (pattern.size() == 0) continue;
+    const Index heads = pattern.shape[1], tokens = pattern.shape[2];
+    cells = cells_of_map(tokens, o.layers() * o.heads());
+    std::vector<Index> cell_of(static_cast<std::size_t>(tokens)), queries(static_cast<std::size_t>(cells));
+    for (Index t = 0; t < tokens; ++t) ++queries[cell_of[t] = t * cells / tokens];
+    for (Index head = 0; head < heads; ++head) {
+      std::vector<double> map(static_cast<std::size_t>(cells * cells));
+      for (Index n = 0; n < tokens; ++n) {
+        const Real* row = pattern.data + (head * tokens + n) * tokens;
+        double* into = map.data() + cell_of[n] * cells;
+        for (Index t = 0; t <= n; ++t) into[cell_of[t]] += static_cast<double>(row[t]);
+      }
+      for (Index i = 0; i < cells * cells; ++i) map[i] /= static_cast<double>(queries[i / cells]);
+      maps.rows.push_back({layer, head, {map.begin(), map.end()}});
+    }
+  }
+  maps.add_to(r, "map", o.layers(), {cells, cells});
+}
+
 // ---- Logits
 
 // The logits of one head, s_t = logit_scale <q_n, k_t>, t <= n, from the points attn.q and attn.k, [B, T, C].
@@ -249,6 +288,8 @@ const RegisteredProbe profile_probe(
     "attn.profile", "[layer, head], profile [layer, head, 16]",
     "attention by relative position, 0 the first token and 1 the query: profile, first_quarter, last_quarter",
     read_profile);
+const RegisteredProbe map_probe("attn.map", "[layer, head], map [layer, head, 64, 64]",
+                                "the pattern of the first sequence, in at most 64 x 64 cells: map", read_map);
 const RegisteredProbe logits_probe(
     "attn.logits", "[layer, head]",
     "logits before softmax: largest (absolute), deviation (from the row's mean)", read_logits);

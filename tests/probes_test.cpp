@@ -253,6 +253,63 @@ TEST_CASE("attn.profile: where the mass is", "[probes]") {
   for (std::size_t i = 0; i < 16; ++i) CHECK(last.arrays[0].values[i] == (i < 12 ? 0 : 0.25f));
 }
 
+TEST_CASE("attn.map: a short pattern is the map, a long one is gathered in cells whose rows add up to 1",
+          "[probes]") {
+  World world({.layers = 1, .heads = 2});
+  std::vector<Real> two = causal(5, even), late = causal(5, on_itself);
+  two.insert(two.end(), late.begin(), late.end());
+  std::vector<Real> shown = two;
+  shown.resize(100, Real(-1));  // the second sequence is not looked at
+  world.show("attn.pattern", {2, 2, 5, 5}, shown);
+  const Reading small = world.read("attn.map");
+  REQUIRE(small.arrays.size() == 1);
+  CHECK(small.scalars.empty());
+  CHECK(small.arrays[0].key == "map");
+  CHECK(small.arrays[0].shape == std::vector<Index>{1, 2, 5, 5});
+  for (std::size_t i = 0; i < two.size(); ++i) CHECK(small.arrays[0].values[i] == Approx(double(two[i])));
+
+  // 128 tokens in 64 cells: two tokens each. Query cell i holds the rows of 2 i + 1 and 2 i + 2 tokens.
+  World long_world({.heads = 1});
+  long_world.show("attn.pattern", {1, 1, 128, 128}, causal(128, even));
+  const Reading halved = long_world.read("attn.map");
+  REQUIRE(halved.arrays[0].shape == std::vector<Index>{1, 1, 64, 64});
+  const auto cell = [&](std::size_t query, std::size_t key) {
+    return double(halved.arrays[0].values[query * 64 + key]);
+  };
+  CHECK(cell(0, 0) == Approx(1));
+  CHECK(cell(10, 3) == Approx((2 / 21.0 + 2 / 22.0) / 2));
+  CHECK(cell(10, 10) == Approx((1 / 21.0 + 2 / 22.0) / 2));
+  CHECK(cell(10, 11) == 0);
+
+  for (const Index tokens : {1, 63, 65, 100, 131}) {
+    for (const Index heads : {1, 3, 16}) {
+      World odd({.layers = 2, .heads = heads, .channels = 48});
+      std::vector<Real> all;
+      const std::vector<Real> one = causal(tokens, even);
+      for (Index head = 0; head < heads; ++head) all.insert(all.end(), one.begin(), one.end());
+      odd.show("attn.pattern", {1, heads, tokens, tokens}, all);
+      const Reading r = odd.read("attn.map");
+      const std::vector<Index>& shape = r.arrays[0].shape;
+      INFO("T = " << tokens << ", " << heads << " heads");
+      CHECK(shape[0] == 2);
+      CHECK(shape[2] == shape[3]);
+      CHECK(shape[3] <= std::min<Index>(tokens, 64));
+      CHECK(r.arrays[0].values.size() <= 32768);
+      const auto cells = static_cast<std::size_t>(shape[3]);
+      for (std::size_t row = 0; row < static_cast<std::size_t>(heads) * cells; ++row) {
+        double sum = 0;
+        for (std::size_t key = 0; key < cells; ++key) {
+          const double share = double(r.arrays[0].values[row * cells + key]);
+          sum += share;
+          if (key > row % cells) CHECK(share == 0);
+        }
+        CHECK(sum == Approx(1).epsilon(1e-5));
+      }
+      CHECK(std::isnan(r.arrays[0].values.back()));  // layer 1 showed nothing
+    }
+  }
+}
+
 TEST_CASE("attn.rho: a token is active where the piecewise linear softmax is not clipped", "[probes]") {
   World world({.channels = 1});
   const auto rho = [&](Real query, const std::vector<Real>& keys) {
@@ -546,7 +603,7 @@ TEST_CASE("probes: every attention can be probed", "[probes]") {
       INFO(probe.name << " of " << name);
       Reading r;
       probe.read({*world.model, world.parameters, world.seen}, r);
-      CHECK(!r.scalars.empty());
+      CHECK_FALSE((r.scalars.empty() && r.arrays.empty()));
       for (const Reading::Scalar& s : r.scalars) CHECK(std::isfinite(s.value));
       for (const Reading::Array& a : r.arrays) {
         Index size = 1;

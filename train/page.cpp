@@ -47,7 +47,7 @@ std::string paragraphs(const std::string& text, const std::string& kind) {
 Page with_ids(Page page) {
   std::set<std::string> taken = {"top"};
   const auto give = [&](std::string& id, const std::string& title) {
-    if (id.empty()) id = slug(title);
+    id = slug(id.empty() ? title : id);  // also a given id: it names files
     const std::string first = id;
     for (int i = 2; !taken.insert(id).second; ++i) id = first + '-' + std::to_string(i);
   };
@@ -291,8 +291,7 @@ std::string badge(Claim::Verdict verdict) {
 std::string show(const std::vector<Claim>& claims) {
   std::string html;
   for (const Claim& claim : claims) {
-    html += "<article class=\"claim\" id=\"" + escape_html(claim.id.empty() ? slug(claim.text) : claim.id) +
-            "\">\n";
+    html += "<article class=\"claim\" id=\"claim-" + slug(claim.id.empty() ? claim.text : claim.id) + "\">\n";
     html += "<div class=\"head\"><h3>" + with_code(claim.text) + "</h3>" + badge(claim.verdict) + "</div>\n";
     if (!claim.source.empty()) html += "<p class=\"source\">" + with_code(claim.source) + "</p>\n";
     html += paragraphs(claim.reason, "");

@@ -126,7 +126,7 @@ struct Claim {
   std::string reason = "";  // why this verdict; under which conditions
   std::vector<Prediction> predictions = {};
   std::string command = "";  // what to type to see it
-  std::string id = "";       // "": slug(text)
+  std::string id = "";       // its anchor is claim-ID; "": slug(text)
 };
 
 // "reproduced", "reproduced under these conditions", "not reproduced", "undecided", "not run yet"

@@ -69,6 +69,7 @@ tr { break-inside: avoid; }
 details { margin-top: 1.5rem; }
 summary { cursor: pointer; font-weight: 600; }
 tr.on th, tr.on td { color: var(--ink); font-weight: 600; }
+@media screen and (max-width: 620px) { main { padding: 2rem 1rem 3rem; } h2 { margin-top: 2.25rem; } }
 @media print { main { max-width: none; padding: 0; } h2, h3 { break-after: avoid; } .figures { break-inside: avoid; } .commands button { display: none !important; } .scroll { overflow: visible; } }
 )";
 }

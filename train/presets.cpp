@@ -19,7 +19,7 @@ void story(Config& c) {
   c.schedule.floor = 0;
   c.schedule.warmup = 100;
   c.adam.beta2 = 0.99;
-  c.probe = "attn.entropy,qk.spectrum,resid.rank,resid.cosine";
+  c.probe = "attn.entropy,attn.map,attn.profile,qk.spectrum,resid.rank,resid.cosine";
   c.sample_tokens = 1000;
 }
 

@@ -256,6 +256,7 @@ std::vector<Figure> small_multiples(std::vector<LineChart> charts) {
   std::vector<Figure> figures;
   for (LineChart& chart : charts) {
     chart.from_zero = !chart.logarithmic;
+    chart.legend = chart.legend && chart.series.size() > 1;
     chart.width = charts.size() == 3 ? 280 : 430;
     chart.height = 210;
     figures.push_back(draw(chart));
@@ -271,7 +272,7 @@ std::vector<Content> charts(const Metrics& m) {
   loss.logarithmic = spans_decades(loss.series, 6);
   if (loss.logarithmic) loss.y_label += ", logarithmic";
 
-  LineChart above{.title = "Excess over the floor", .y_label = "nats per token"};
+  LineChart above{.title = "Excess", .y_label = "nats above the floor"};
   add_if_any(above, {"excess", 2, Series::Look::dots, excess(m)});
   above.logarithmic = spans_decades(above.series, 10);
   LineChart rate{.title = "Learning rate"};

@@ -86,8 +86,7 @@ std::vector<Head> heads_of(const NpyArray& array, std::size_t& more) {
     if (std::none_of(first, first + static_cast<std::ptrdiff_t>(size),
                      [](float x) { return std::isfinite(x); }))
       continue;  // a layer without such a head
-    all.push_back(
-        {"layer " + std::to_string(i / heads) + ", head " + std::to_string(i % heads), begin, size});
+    all.push_back({"layer " + std::to_string(i / heads) + " head " + std::to_string(i % heads), begin, size});
   }
   more = all.size() > most_heads ? all.size() - most_heads : 0;
   all.resize(all.size() - more);

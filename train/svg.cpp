@@ -105,7 +105,7 @@ std::string percent_encoded(const std::string& text) {
   std::string out;
   for (const char c : text) {
     const auto code = static_cast<unsigned char>(c);
-    if (code > 0x20 && code < 0x7f && std::string_view("%#\"<>&'").find(c) == std::string_view::npos) {
+    if (code >= 0x20 && code < 0x7f && std::string_view("%#\"<>&'").find(c) == std::string_view::npos) {
       out += c;
     } else {
       char hex[4];
@@ -136,7 +136,7 @@ std::string player(const Figure& figure) {
   const std::string last = std::to_string(figure.states.size() - 1);
   return "<div class=\"player\" data-states=\"" + escape_html(names) +
          "\"><button type=\"button\" hidden>Play</button><input type=\"range\" min=\"0\" max=\"" + last +
-         "\" value=\"" + last + "\" aria-label=\"which state\" hidden><output>" +
+         "\" value=\"" + last + "\" aria-label=\"which state\" hidden/><output>" +
          escape_html(figure.states.back()) + "</output></div>\n";
 }
 
@@ -169,7 +169,7 @@ std::string drawing_style() {
 .axis { stroke: var(--axis); }
 .ink { stroke: var(--ink); }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
-.halo { fill: none; stroke: var(--ground); stroke-width: 4.5; stroke-opacity: 0.75; stroke-linejoin: round; }
+.halo { fill: none; stroke: var(--ground); stroke-width: 4; stroke-opacity: 0.6; stroke-linejoin: round; }
 .thin { stroke-width: 1; opacity: 0.5; }
 .key .thin { opacity: 0.75; }
 .dashed { stroke-width: 1.5; stroke-dasharray: 5 5; stroke-linecap: butt; }
@@ -234,12 +234,18 @@ std::string legend(const std::vector<Figure>& figures) {
 }
 
 std::string show(const Figure& figure, bool with_legend) {
-  const std::string id = figure.id.empty() ? slug(figure.title) : figure.id;
+  const std::string id = slug(figure.id.empty() ? figure.title : figure.id);
   std::string html = "<figure class=\"chart\" id=\"" + escape_html(id) + "\"><figcaption>" +
                      escape_html(figure.title) + "</figcaption>\n";
   if (figure.panels.empty()) return html + "<p class=\"none\">nothing to draw yet</p></figure>\n";
-  if (with_legend) html += legend_of(figure.legend);
   const Layout layout = layout_of(figure);
+  html += "<div class=\"have\"><template>" + frame(figure, layout, "") +
+          "</template><button type=\"button\" class=\"save\" hidden>SVG</button>";
+  if (!figure.csv.empty())
+    html += "<a download=\"" + escape_html(id) + ".csv\" href=\"data:text/csv;charset=utf-8," +
+            percent_encoded(figure.csv) + "\">" + (figure.thinned ? "CSV, thinned" : "CSV") + "</a>";
+  html += "</div>\n";
+  if (with_legend) html += legend_of(figure.legend);
   const bool several = figure.panels.size() > 1 || figure.panels[0].width < 240;
   html += several ? "<div class=\"panels\" style=\"--panel: " + fixed(0.85 * figure.panels[0].width, 0) +
                         "px\">\n"
@@ -249,12 +255,7 @@ std::string show(const Figure& figure, bool with_legend) {
   html += "</div>\n";
   if (figure.states.size() > 1) html += player(figure);
   if (!figure.note.empty()) html += "<p class=\"note\">" + escape_html(figure.note) + "</p>\n";
-  html += "<div class=\"have\"><template>" + frame(figure, layout, "") +
-          "</template><button type=\"button\" class=\"save\" hidden>SVG</button>";
-  if (!figure.csv.empty())
-    html += "<a download=\"" + escape_html(id) + ".csv\" href=\"data:text/csv;charset=utf-8," +
-            percent_encoded(figure.csv) + "\">CSV</a>";
-  return html + "</div></figure>\n";
+  return html + "</figure>\n";
 }
 
 std::string standalone_svg(const Figure& figure) {
@@ -277,8 +278,9 @@ std::string chart_style() {
   std::string css = "\n:root {" + light + " }\n" + svg::map_style(false);
   css += "@media screen and (prefers-color-scheme: dark) {\n:root {" + dark + " }\n" + svg::map_style(true) +
          "}\n";
-  return css + drawing_style() + R"(.chart { margin: 0; break-inside: avoid; min-width: 0; }
-.chart figcaption { font-weight: 600; }
+  return css + drawing_style() +
+         R"(.chart { position: relative; margin: 0; break-inside: avoid; min-width: 0; }
+.chart figcaption { font-weight: 600; padding-right: 5.5rem; }
 .sheet { overflow-x: auto; margin-top: 0.5rem; }
 .chart svg.panel { display: block; width: 100%; height: auto; overflow: visible; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.15rem 1.4rem; margin-top: 0.15rem; font-size: 0.8125rem; color: var(--muted); }
@@ -288,14 +290,14 @@ std::string chart_style() {
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(var(--panel), 100%), 1fr)); gap: 1.25rem 1.5rem; margin-top: 0.75rem; }
 .panels svg { break-inside: avoid; }
 .chart .note { margin: 0.75rem 0 0; font-size: 0.8125rem; color: var(--muted); }
-.have { display: flex; gap: 1rem; justify-content: flex-end; margin-top: 0.25rem; font-size: 0.75rem; }
+.have { position: absolute; top: 0.2rem; right: 0; display: flex; gap: 0.75rem; font-size: 0.75rem; }
 .have button, .have a { font: inherit; color: var(--muted); background: none; border: 0; padding: 0; cursor: pointer; text-decoration: underline; text-decoration-color: var(--grid); text-underline-offset: 0.2em; }
 .have button:hover, .have a:hover { color: var(--ink); text-decoration-color: currentColor; }
 .player { display: flex; align-items: center; gap: 0.75rem; margin-top: 0.75rem; font-size: 0.8125rem; color: var(--muted); font-variant-numeric: tabular-nums; }
 .player button { font: inherit; min-width: 4rem; color: var(--ink); background: var(--panel); border: 1px solid var(--grid); border-radius: 4px; padding: 0.15rem 0.6rem; cursor: pointer; }
 .player input { flex: 1; max-width: 24rem; accent-color: var(--c1); }
 [hidden] { display: none !important; }
-@media screen and (max-width: 620px) { .sheet > .wide { min-width: 560px; } }
+@media screen and (max-width: 620px) { .sheet > .wide { min-width: 560px; } .panels { grid-template-columns: repeat(auto-fill, minmax(min(0.75 * var(--panel), 100%), 1fr)); gap: 1rem 0.75rem; } }
 @media print { .have, .player button, .player input { display: none !important; } }
 )";
 }

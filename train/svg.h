@@ -29,6 +29,7 @@ struct Figure {
   std::vector<Panel> panels = {};        // none: nothing to draw
   std::vector<std::string> states = {};  // names of the panels' states, for the slider; empty: there is none
   std::string csv = "";                  // its numbers, each with as many digits as reading it back needs
+  bool thinned = false;  // the CSV has only points that are drawn, as there are too many for a page
 };
 
 // A <figure>: title, legend, panels, slider, note, and a line to have it alone.

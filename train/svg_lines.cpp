@@ -28,7 +28,7 @@ std::vector<ChartPoint> thinned(const std::vector<ChartPoint>& points, std::size
   return kept;
 }
 
-constexpr std::size_t most_rows = 2000;  // buckets, of a series in the CSV
+constexpr std::size_t most_rows = 1000;  // buckets of a series in the CSV, of two rows each at most
 
 bool drawable(const ChartSpread& s, bool logarithmic) {
   return svg::drawable(s.x) && svg::drawable(s.low, logarithmic) && svg::drawable(s.high, logarithmic);
@@ -41,9 +41,9 @@ struct Across {
   bool has_zero = false;
 
   bool shows(double x) const { return !axis.logarithmic || x > 1 / largest || (has_zero && x == 0); }
-  double scale_left() const { return has_zero ? left + 44 : left; }
+  double scale_left() const { return has_zero ? left + 60 : left; }
   double operator()(double x) const {
-    if (has_zero && !(x > 0)) return left + 16;
+    if (has_zero && !(x > 0)) return left + 14;
     return scale_left() + (right - scale_left()) * axis.place(x);
   }
 };
@@ -62,32 +62,30 @@ struct Sheet {
   bool joins(double before, double x) const { return !x_of.has_zero || (before == 0) == (x == 0); }
 };
 
-std::string band(const Series& series, const Sheet& sheet) {
-  std::string all;
+std::string error_bar(const ChartSpread& s, const Sheet& sheet) {
+  const double x = sheet.x_of(s.x), low = sheet.y_of(s.low), high = sheet.y_of(s.high);
+  return to('M', x - 4, low) + "h8" + to('M', x - 4, high) + "h8" + to('M', x, low) + to('L', x, high);
+}
+
+// As a band, where it has neighbours and bars are not asked for.
+std::string spread(const Series& series, const Sheet& sheet) {
+  std::string bands, bars;
   for (std::size_t i = 0; i < series.spread.size();) {
     std::string there, back;
     std::size_t end = i;
     for (; end < series.spread.size() && sheet.shows(series.spread[end]); ++end) {
       const ChartSpread& s = series.spread[end];
-      if (end > i && !sheet.joins(series.spread[end - 1].x, s.x)) break;
+      if (end > i && (series.bars || !sheet.joins(series.spread[end - 1].x, s.x))) break;
       there += to(end == i ? 'M' : 'L', sheet.x_of(s.x), sheet.y_of(s.high));
       back.insert(0, to('L', sheet.x_of(s.x), sheet.y_of(s.low)));
     }
-    if (end - i > 1) all += there + back + 'z';
+    if (end == i + 1) bars += error_bar(series.spread[i], sheet);
+    if (end > i + 1) bands += there + back + 'z';
     i = std::max(end, i + 1);
   }
-  return all.empty() ? "" : path(colour_class(series.colour) + " band", all);
-}
-
-std::string error_bars(const Series& series, const Sheet& sheet) {
-  std::string all;
-  for (const ChartSpread& s : series.spread) {
-    if (!sheet.shows(s)) continue;
-    const double x = sheet.x_of(s.x), low = sheet.y_of(s.low), high = sheet.y_of(s.high);
-    for (const double end : {low, high}) all += to('M', x - 4, end) + "h8";
-    all += to('M', x, low) + to('L', x, high);
-  }
-  return all.empty() ? "" : path(colour_class(series.colour) + " line dotted", all);
+  const std::string colour = colour_class(series.colour);
+  return (bands.empty() ? "" : path(colour + " band", bands)) +
+         (bars.empty() ? "" : path(colour + " line dotted", bars));
 }
 
 std::string line(const Series& series, const Sheet& sheet, const LineChart& chart) {
@@ -133,7 +131,7 @@ std::string axes(const LineChart& chart, const Sheet& sheet) {
   };
   for (const Tick& tick : x_of.axis.ticks) mark(x_of(tick.value), tick.label);
   if (x_of.has_zero) {
-    html += rule("axis", x_of.left, sheet.bottom, x_of.left + 32, sheet.bottom);
+    html += rule("axis", x_of.left, sheet.bottom, x_of.left + 28, sheet.bottom);
     mark(x_of(0), "0");
   }
   const auto with_unit = [](const std::string& label, const std::string& unit) {
@@ -201,12 +199,8 @@ Figure draw(const LineChart& chart) {
   sheet.x_of = {x_axis, left, right, has_zero};
 
   std::string html = axes(chart, sheet);
-  for (const Series& series : chart.series)
-    if (!series.bars) html += band(series, sheet);
-  for (const Series& series : chart.series) {
-    if (series.bars) html += error_bars(series, sheet);
-    html += line(series, sheet, chart);
-  }
+  for (const Series& series : chart.series) html += spread(series, sheet);
+  for (const Series& series : chart.series) html += line(series, sheet, chart);
   figure.panels.push_back({double(chart.width), double(chart.height), chart.title, html});
   if (chart.legend) {
     for (const Series& series : chart.series) {
@@ -218,6 +212,8 @@ Figure draw(const LineChart& chart) {
     }
   }
   figure.csv = numbers(chart);
+  figure.thinned = std::any_of(chart.series.begin(), chart.series.end(),
+                               [](const Series& series) { return series.points.size() > 2 * most_rows; });
   return figure;
 }
 

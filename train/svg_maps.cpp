@@ -65,7 +65,7 @@ Figure::LegendEntry scale_bar(double low, double high, const std::string& label,
     bar += path(level_of(i / (levels - 1.0), diverging) + " cell",
                 'M' + concise(begin, 4) + " 0H" + concise(end, 4) + "V10H" + concise(begin, 4) + 'z');
   }
-  return {bar, concise(high, 3) + (label.empty() ? "" : "   " + label), width, concise(low, 3)};
+  return {bar, concise(high, 3) + (label.empty() ? "" : " · " + label), width, concise(low, 3)};
 }
 
 struct Scale {
@@ -94,10 +94,13 @@ struct Grid {
 Grid grid_of(const HeatMap& map) {
   Grid grid;
   const std::vector<double> x = edges_of(map.x), y = edges_of(map.y);
-  grid.x_axis = tight_axis({x.front(), x.back()}, map.x.logarithmic, map.width / 80);
-  grid.y_axis = tight_axis({y.front(), y.back()}, map.y.logarithmic, map.height / 55);
+  grid.x_axis = tight_axis({x.front(), x.back()}, map.x.logarithmic, std::max(3, map.width / 80));
+  grid.y_axis = tight_axis({y.front(), y.back()}, map.y.logarithmic, std::max(3, map.height / 55));
   grid.left = 10 + grid.y_axis.label_width();
   grid.right = map.width - 6;
+  // A label at the end of the axis needs room for its half.
+  if (!grid.x_axis.ticks.empty())
+    grid.right = map.width - std::max(6.0, width_of(grid.x_axis.ticks.back().label) / 2);
   grid.top = 42;
   grid.bottom = map.height - 40;
   for (const double at : x) grid.x_edges.push_back(grid.x_of(at));
@@ -121,7 +124,7 @@ std::string letters(const HeatMap& map, const HeatMap::Panel& panel, const Grid&
     return std::max<std::size_t>(1, static_cast<std::size_t>(std::ceil(room / cell)));
   };
   const std::size_t columns = map.x.values.size(), rows = map.y.values.size();
-  const std::size_t across = stride(grid.x_edges, 22), up = stride(grid.y_edges, 20);
+  const std::size_t across = stride(grid.x_edges, 40), up = stride(grid.y_edges, 36);
   std::string html;
   for (std::size_t y = up / 2; y < rows; y += up) {
     for (std::size_t x = across / 2; x < columns; x += across) {
@@ -288,7 +291,7 @@ Figure draw(const HeatMap& map) {
 
 Figure draw(const AttentionMap& map) {
   Figure figure{.id = map.id, .title = map.title, .note = map.note};
-  constexpr double side = 176, left = 20, top = 20;
+  constexpr double side = 176, left = 20, top = 20, brightest = 0.25;
   figure.csv = "panel,query,attention by key\n";
   bool any = false;
   for (const AttentionMap::Panel& panel : map.panels) {
@@ -310,7 +313,7 @@ Figure draw(const AttentionMap& map) {
       const float value = panel.values[query * size + key];
       if (key > query || !std::isfinite(value)) return "";
       any = true;
-      return level_of(std::sqrt(std::max(0.0, static_cast<double>(value))), false);
+      return level_of(std::sqrt(std::max(0.0, static_cast<double>(value)) / brightest), false);
     });
     html += "</svg>\n" + box("axis", left, top, side, side);
     html += "<text text-anchor=\"end\" transform=\"translate(12 " + fixed(top, 1) +
@@ -328,7 +331,7 @@ Figure draw(const AttentionMap& map) {
     figure.panels.clear();
     return figure;
   }
-  figure.legend.push_back(scale_bar(0, 1, "attention; colours by its square root", false));
+  figure.legend.push_back(scale_bar(0, brightest, "and more: attention, colours by its square root", false));
   return figure;
 }
 

@@ -68,11 +68,15 @@ Axis logarithmic_axis(const Range& range) {
   axis.low = value(first);
   axis.high = value(last);
   const int stride = 1 + (last - first) / 24;  // powers of ten from label to label
+  const bool as_powers = std::abs(power(first)) > 4 || std::abs(power(last)) > 4;
   for (int i = first; i <= last; ++i) {
     if (last - first > 6 && (factor(i) != 1 || power(i) % stride != 0)) continue;
-    axis.ticks.push_back({value(i), std::abs(power(i)) > 4
-                                        ? std::to_string(factor(i)) + times_ten_to(power(i))
-                                        : fixed(value(i), std::max(0, -power(i)))});
+    std::string label = fixed(value(i), std::max(0, -power(i)));
+    if (as_powers) {
+      const std::string times = times_ten_to(power(i));
+      label = factor(i) == 1 ? times.substr(std::string_view("×").size()) : std::to_string(factor(i)) + times;
+    }
+    axis.ticks.push_back({value(i), label});
   }
   return axis;
 }
