@@ -74,8 +74,9 @@ json two_arms(int seeds) {
   for (int i = 1; i <= seeds; ++i) plan["seeds"].push_back(i);
   plan["arms"] = {{"a", ""}, {"b", "--norm rms"}};
   plan["baseline"] = "a";
-  plan["measures"] = {"valid.loss"};
-  plan["claims"] = {{"c", {{"says", "A claim."}, {"source", "paper"}}}};
+  plan["measures"] = json::array({"valid.loss"});
+  plan["claims"]["c"] = {{"says", "A claim."}, {"source", "paper"}};
+  plan["claims"].erase("norm");
   plan["predictions"] = json::array();
   return plan;
 }
@@ -116,11 +117,10 @@ std::map<std::string, json> figures(const Folder& folder, const std::string& whe
 TEST_CASE("a plan is read as it is written", "[experiment]") {
   const Folder folder;
   json plan = right_plan();
-  plan["grid"] = {
-      {{"name", "locater {scale} {c}"},
-       {"options", "--regulariser locater --scale {scale} --strength 1e-3 --mean target --target {c}"},
-       {"scale", {"frobenius", "variance"}},
-       {"c", {8, 16.5}}}};
+  plan["grid"] = json::parse(R"([{
+    "name": "locater {scale} {c}",
+    "options": "--regulariser locater --scale {scale} --strength 1e-3 --mean target --target {c}",
+    "scale": ["frobenius", "variance"], "c": [8, 16.5]}])");
   const Plan read = load(folder, plan);
   CHECK(read.seeds == std::vector<std::uint64_t>{3, 1});
   REQUIRE(read.arms.size() == 6);
@@ -150,7 +150,7 @@ TEST_CASE("bad plans are refused before anything runs", "[experiment]") {
   refused("/updates", "many", {"updates", "many"});
   refused("/seeds", json::array(), {"seeds", "empty"});
   refused("/seeds", {1, 2, 1}, {"seeds", "twice 1"});
-  refused("/seeds", {-1}, {"seeds", "-1"});
+  refused("/seeds", json::array({-1}), {"seeds", "-1"});
   refused("/name", "../up", {"name", "../up"});
   refused("/baseline", "plian", {"baseline", "no arm 'plian'", "did you mean plain?"});
   refused("/arms/rms", "--norn rms", {"arm 'rms'", "no option --norn", "did you mean --norm?"});
@@ -164,10 +164,11 @@ TEST_CASE("bad plans are refused before anything runs", "[experiment]") {
   refused("/options", "--steps 3", {"options", "--steps", "updates"});
   refused("/options", "--preset papper", {"papper", "did you mean paper?"});
   refused("/options", "--probe atn.entropy", {"atn.entropy"});
-  refused("/measures", {"valid.los"}, {"no measure valid.los", "did you mean valid.loss?"});
-  refused("/measures", {"resid.rank.dong"}, {"resid.rank.dong", "arm 'plain' reads", "attn.entropy"});
-  refused("/measures", {"test.loss"}, {"test.loss", "\"test\": true"});
-  refused("/measures", {"context.perplexity"}, {"context_evaluation"});
+  refused("/measures", json::array({"valid.los"}), {"no measure valid.los", "did you mean valid.loss?"});
+  refused("/measures", json::array({"resid.rank.dong"}),
+          {"resid.rank.dong", "arm 'plain' reads", "attn.entropy"});
+  refused("/measures", json::array({"test.loss"}), {"test.loss", "\"test\": true"});
+  refused("/measures", json::array({"context.perplexity"}), {"context_evaluation"});
   refused("/measures", json::array(), {"measures", "empty"});
   refused("/test", 1, {"test", "true or false"});
   refused("/claims/norm/source", "someone", {"source", "paper or ours"});
@@ -180,13 +181,15 @@ TEST_CASE("bad plans are refused before anything runs", "[experiment]") {
   refused("/predictions/0/direction", "near", {"margin", "above 0"});
   refused("/predictions/0/margin", -1, {"margin", "-1"});
   refused("/predictions/0/margn", 1, {"no key 'margn'", "did you mean margin?"});
-  refused("/grid", {{{"name", "a"}, {"options", "--lr {x}"}, {"x", {1, 2}}}}, {"grid[0]", "no {x} in 'a'"});
-  refused("/grid", {{{"name", "a {y}"}, {"options", "--lr {y}"}}}, {"grid[0]", "'a {y}'", "braces"});
-  refused("/grid", {{{"name", "a {x}"}, {"options", "--lr {x}"}, {"x", {1, 1}}}},
-          {"'a 1'", "two of that name"});
-  refused("/grid", {{{"name", "rms"}, {"options", ""}}}, {"'rms'", "two of that name"});
-  refused("/grid", {{{"name", "r m"}, {"options", ""}}, {{"name", "r-m"}, {"options", ""}}},
-          {"'r-m'", "punctuation"});
+  const auto refused_grid = [&](const char* grid, const std::vector<std::string>& fragments) {
+    refused("/grid", json::parse(grid), fragments);
+  };
+  refused_grid(R"([{"name": "a", "options": "--lr {x}", "x": [1, 2]}])", {"grid[0]", "no {x} in 'a'"});
+  refused_grid(R"([{"name": "a {y}", "options": "--lr {y}"}])", {"grid[0]", "'a {y}'", "braces"});
+  refused_grid(R"([{"name": "a {x}", "options": "--lr {x}", "x": [1, 1]}])", {"'a 1'", "two of that name"});
+  refused_grid(R"([{"name": "rms", "options": ""}])", {"'rms'", "two of that name"});
+  refused_grid(R"([{"name": "r m", "options": ""}, {"name": "r-m", "options": ""}])",
+               {"'r-m'", "punctuation"});
 
   const Folder folder;
   check_throws([&] { load_plan(folder / "nowhere.json"); }, {"nowhere.json", "No such file"});
@@ -333,8 +336,8 @@ TEST_CASE("a claim is reproduced, partly, not, or not run yet", "[experiment]") 
 TEST_CASE("claims are judged over all plans that speak of them", "[experiment]") {
   const Folder folder;
   json first = two_arms(3), second = two_arms(3);
-  first["predictions"] = {predicts("lower", 0)};
-  second["predictions"] = {predicts("higher", 0)};
+  first["predictions"] = json::array({predicts("lower", 0)});
+  second["predictions"] = json::array({predicts("higher", 0)});
   second["name"] = "other";
   const Plan a = load(folder, first), b = load(folder, second);
   const std::vector<double> lower = {-1, -1.1, -0.9};
@@ -352,7 +355,7 @@ TEST_CASE("claims are judged over all plans that speak of them", "[experiment]")
 TEST_CASE("failed runs are left out of the means, and said so", "[experiment]") {
   const Folder folder;
   json written = two_arms(4);
-  written["predictions"] = {predicts("lower", 0)};
+  written["predictions"] = json::array({predicts("lower", 0)});
   const Plan plan = load(folder, written);
   std::vector<RunResult> results = planted_pairs(plan, "valid.loss", {-1, -1.1, -0.9, 50});
   results.back().failure = "step 7: NaN in linear";
@@ -377,7 +380,7 @@ TEST_CASE("figures of the test set wait for all runs", "[experiment]") {
   json written = two_arms(3);
   written["test"] = true;
   written["measures"] = {"valid.loss", "test.loss"};
-  written["predictions"] = {predicts("lower", 0, "test.loss")};
+  written["predictions"] = json::array({predicts("lower", 0, "test.loss")});
   const Plan plan = load(folder, written);
   std::vector<RunResult> results = planted_pairs(plan, "test.loss", {-1, -1.1, -0.9});
   const RunResult last = results.back();
@@ -526,7 +529,7 @@ TEST_CASE("an arm that fails is a result, a mistake ends the sweep", "[experimen
   json plan = right_plan();
   plan["options"] = small_options(data);
   plan["updates"] = 60;
-  plan["seeds"] = {1};
+  plan["seeds"] = json::array({1});
   plan["arms"]["rms"] = "--regulariser locater --scale trace --strength 10 --mean initial --hold 0 --lr 0.05";
   folder.write("plan.json", plan.dump());
   const Outcome outcome = run("experiment " + start_line(folder, "a"));

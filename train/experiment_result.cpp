@@ -314,7 +314,8 @@ std::string to_json(const RunResult& r) {
   }
   json& curves = whole["curves"] = json::array();
   for (const Curve& c : r.curves) {
-    json curve = {{"name", c.name}};
+    json curve;
+    curve["name"] = c.name;
     if (c.layer >= 0) curve["layer"] = c.layer;
     curve["steps"] = json::array();
     for (const double step : c.steps) curve["steps"].push_back(std::llround(step));

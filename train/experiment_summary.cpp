@@ -10,7 +10,6 @@
 namespace ef {
 namespace {
 
-
 using BySeed = std::map<std::uint64_t, double>;
 
 // The measure in all runs of an arm that did not fail.
