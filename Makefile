@@ -25,7 +25,7 @@ VERSION  := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
 # ---- Files -------------------------------------------------------------------------------------------------
 BUILD    := build/$(notdir $(firstword $(CXX)))$(if $(PORTABLE),-portable)$(if $(SANITIZE),-sanitize)
-PROGRAMS := train sample eval localize
+PROGRAMS := train sample eval localize experiment
 LIBRARY  := $(filter-out $(PROGRAMS:%=train/%.cpp),$(wildcard engine/*.cpp engine/ops/*.cpp models/*.cpp data/*.cpp train/*.cpp))
 # The same sources are compiled for float32 (the programs and their tests) and for double (where gradients are
 # checked: tests/gradients/, and the golden files, which both must reproduce).

@@ -30,7 +30,7 @@ inline Philox4 philox(Philox4 counter, std::array<std::uint32_t, 2> key) {
 inline double unit_interval(std::uint32_t bits) { return bits * 0x1p-32; }
 
 // What a stream of random numbers is for: streams of different purposes never meet.
-enum class Purpose : std::uint64_t { initialise, data, dropout, sample, test, simulation };
+enum class Purpose : std::uint64_t { initialise, data, dropout, sample, test, simulation, bootstrap };
 
 // The number `which` (below 2^28) of the streams for a purpose.
 inline std::uint64_t stream_of(Purpose purpose, std::uint64_t which = 0) {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cxxopts.hpp>
 #include <new>
+#include <sstream>
 
 #include "engine/error.h"
 #include "engine/nearest.h"
@@ -13,7 +14,8 @@ namespace ef {
 
 std::map<std::string, std::string> parse_command_line(const std::string& program,
                                                       const std::string& description, const FieldList& fields,
-                                                      int argc, char** argv) {
+                                                      int argc, char** argv,
+                                                      std::vector<std::string>* words) {
   cxxopts::Options parser(program, description + "\n");
   parser.set_width(110);
   std::vector<std::string> groups, names = {"--help"};
@@ -40,6 +42,10 @@ std::map<std::string, std::string> parse_command_line(const std::string& program
       if (name.starts_with("-"))
         fail("no option " + name, "", "",
              nearest(name, names).empty() ? "see --help" : suggestion(name, names));
+      if (words) {
+        words->push_back(word);
+        continue;
+      }
       fail("command line", "'" + word + "'", "an option that begins with --",
            "a flag takes its value as --flag=false");
     }
@@ -56,6 +62,23 @@ std::map<std::string, std::string> parse_command_line(const std::string& program
     throw;
   } catch (const std::exception& error) {  // the names of cxxopts' own exceptions differ between its versions
     fail(error.what(), "", "", "see --help");
+  }
+}
+
+std::map<std::string, std::string> parse_line(const std::string& who, const FieldList& fields,
+                                              const std::string& line) {
+  std::vector<std::string> words = {who};
+  std::istringstream stream(line);
+  for (std::string word; stream >> word;) words.push_back(word);
+  std::vector<char*> argv;
+  for (std::string& word : words) {
+    if (word == "--help" || word == "-h") fail(who, word, "options of a run");  // it would end the program
+    argv.push_back(word.data());
+  }
+  try {
+    return parse_command_line(who, "", fields, static_cast<int>(argv.size()), argv.data());
+  } catch (const Error& error) {
+    fail(who + ": " + error.what());
   }
 }
 

@@ -1,11 +1,13 @@
 // eval: how well a trained model predicts held-out text.
 #include <algorithm>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "engine/blas.h"
 #include "engine/error.h"
 #include "train/command_line.h"
+#include "train/files.h"
 #include "train/run.h"
 #include "train/write.h"
 
@@ -13,7 +15,7 @@ namespace ef {
 namespace {
 
 void evaluate(int argc, char** argv) {
-  std::string run_path, checkpoint = "best", split = "valid";
+  std::string run_path, checkpoint = "best", split = "valid", json_path;
   Index context = -1, workers = 0;
   FieldList options;
   options.group = "Model";
@@ -23,6 +25,7 @@ void evaluate(int argc, char** argv) {
   options.add("split", split, "which part of the run's data", {"train", "valid", "test"});
   options.add("context", context,
               "tokens read but not scored before each stretch (-1: 400 of 512 of the window)");
+  options.add("json", json_path, "a file to write the figures to as well");
   options.add("workers", workers, "threads (0: one for each processor)");
   const auto given = parse_command_line("eval", "Tells how well a trained model predicts held-out text.",
                                         options, argc, argv);
@@ -44,15 +47,25 @@ void evaluate(int argc, char** argv) {
   std::printf("%s of %s, %td tokens, weights of step %td\n", split.c_str(), corpus.name.c_str(), text.size(),
               loaded.state.done);
   const ValidationWindows blocks(text, corpus.first_input, window);
-  std::printf("without context  %s   (windows of %td, every token scored once)\n",
-              describe(trainer.evaluate(blocks, rows)).c_str(), window);
+  const Evaluation without = trainer.evaluate(blocks, rows);
+  std::printf("without context  %s   (windows of %td, every token scored once)\n", describe(without).c_str(),
+              window);
+  nlohmann::ordered_json json;
+  json["split"] = split;
+  json["step"] = loaded.state.done;
+  json["loss"] = without.loss();
 
   // fairseq's --context-window 400 of 512, in proportion.
   if (context < 0) context = window * 400 / 512;
-  if (context == 0 || !text.starts.empty()) return;  // whole documents: nothing stands before them
-  const ValidationWindows sliding(text, corpus.first_input, window, context);
-  std::printf("with context     %s   (the same windows slide by %td, their first %td tokens not scored)\n",
-              describe(trainer.evaluate(sliding, rows)).c_str(), window - context, context);
+  if (context > 0 && text.starts.empty()) {  // whole documents: nothing stands before them
+    const ValidationWindows sliding(text, corpus.first_input, window, context);
+    const Evaluation with = trainer.evaluate(sliding, rows);
+    std::printf("with context     %s   (the same windows slide by %td, their first %td tokens not scored)\n",
+                describe(with).c_str(), window - context, context);
+    json["context"] = context;
+    json["context_loss"] = with.loss();
+  }
+  if (!json_path.empty()) write_atomically(json_path, json.dump(2) + "\n");
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <optional>
-#include <sstream>
 #include <thread>
 
 #include "engine/blas.h"
@@ -99,13 +98,8 @@ Start read_options(int argc, char** argv) {
 
 // The configuration with further options, given as a line of text.
 Config changed(Config config, const std::string& line) {
-  std::vector<std::string> words = {"train --against"};
-  std::istringstream stream(line);
-  for (std::string word; stream >> word;) words.push_back(word);
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
   const FieldList all = fields(config);
-  const auto given = parse_command_line(words[0], "", all, static_cast<int>(argv.size()), argv.data());
+  const auto given = parse_line("--against", all, line);
   for (const auto& [name, text] : given) all.set(name, text);
   check(config);
   return config;

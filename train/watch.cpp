@@ -21,16 +21,6 @@ std::string fixed_width(double x, int width) {
   return text;
 }
 
-std::vector<Record> read_metrics(const std::string& path) {
-  std::vector<Record> records;
-  if (!std::filesystem::exists(path)) return records;
-  const std::string text = read_file(path);
-  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
-    records.push_back(Record::parse(std::string_view(text).substr(begin, end - begin)));
-  }
-  return records;
-}
-
 double mean_of(const std::vector<Record>& records, const std::string& key) {
   double total = 0, count = 0;
   for (const Record& record : records) {
@@ -43,6 +33,16 @@ double mean_of(const std::vector<Record>& records, const std::string& key) {
 }
 
 }  // namespace
+
+std::vector<Record> read_metrics(const std::string& path) {
+  std::vector<Record> records;
+  if (!std::filesystem::exists(path)) return records;
+  const std::string text = read_file(path);
+  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    records.push_back(Record::parse(std::string_view(text).substr(begin, end - begin)));
+  }
+  return records;
+}
 
 std::vector<std::pair<Index, double>> by_layer(const std::vector<Record>& records, const std::string& key) {
   struct Sum {

@@ -38,6 +38,9 @@ class Watch {
   double seconds_ = 0;
 };
 
+// The whole lines of metrics.jsonl; none if there is no such file.
+std::vector<Record> read_metrics(const std::string& path);
+
 // One value for each layer, in the order of layers: the mean over heads, or the largest where `key` is
 // "largest".
 std::vector<std::pair<Index, double>> by_layer(const std::vector<Record>& records, const std::string& key);

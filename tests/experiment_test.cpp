@@ -1,0 +1,561 @@
+// Sweeps: plans that are refused, planted results with known verdicts, and whole sweeps run as processes,
+// killed and started again.
+#include "train/experiment.h"
+
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "tests/programs.h"
+#include "train/experiment_page.h"
+
+using namespace ef;
+
+namespace {
+
+using json = nlohmann::ordered_json;
+
+// A plan that is right; tests change it.
+json right_plan() {
+  return json::parse(R"({
+    "name": "small", "about": "A test.", "options": "--preset gpt2 --layers 1 --probe attn.entropy",
+    "updates": 40, "seeds": [3, 1], "baseline": "plain",
+    "arms": {"plain": "", "rms": "--norm rms"},
+    "measures": ["valid.loss", "attn.entropy.normalised"],
+    "claims": {"norm": {"says": "RMS norm is better.", "source": "ours"}},
+    "predictions": [{"claim": "norm", "says": "Its loss is lower.", "measure": "valid.loss", "arm": "rms",
+                     "direction": "lower"}]
+  })");
+}
+
+Plan load(const Folder& folder, const json& plan) {
+  return load_plan(folder.write("plan.json", plan.dump(1)));
+}
+
+void check_refused(const json& plan, const std::vector<std::string>& fragments) {
+  const Folder folder;
+  check_throws([&] { load(folder, plan); }, fragments);
+}
+
+// A result as a run of the plan would leave it, with these figures.
+RunResult planted(const Plan& plan, const std::string& arm, std::uint64_t seed,
+                  const std::map<std::string, double>& figures) {
+  RunResult r;
+  r.plan = plan.name;
+  r.arm = arm;
+  r.seed = seed;
+  Config config = plan.arm(arm)->config;
+  config.seed = seed;
+  r.options = options_of(config);
+  r.version = "1";
+  r.data_fingerprint = "00ff";
+  r.processor = "a processor";
+  r.compiler = "a compiler";
+  r.cores = 2;
+  r.steps = plan.updates;
+  r.figures = figures;
+  return r;
+}
+
+// Five seeds, in which arm "b" is off arm "a" by these differences in the measure.
+std::vector<RunResult> planted_pairs(const Plan& plan, const std::string& measure,
+                                     const std::vector<double>& differences) {
+  std::vector<RunResult> results;
+  for (std::size_t i = 0; i < differences.size(); ++i) {
+    const double base = 10 + static_cast<double>(i * i);
+    results.push_back(planted(plan, "a", plan.seeds[i], {{measure, base}}));
+    results.push_back(planted(plan, "b", plan.seeds[i], {{measure, base + differences[i]}}));
+  }
+  return results;
+}
+
+json two_arms(int seeds) {
+  json plan = right_plan();
+  plan["seeds"] = json::array();
+  for (int i = 1; i <= seeds; ++i) plan["seeds"].push_back(i);
+  plan["arms"] = {{"a", ""}, {"b", "--norm rms"}};
+  plan["baseline"] = "a";
+  plan["measures"] = json::array({"valid.loss"});
+  plan["claims"]["c"] = {{"says", "A claim."}, {"source", "paper"}};
+  plan["claims"].erase("norm");
+  plan["predictions"] = json::array();
+  return plan;
+}
+
+json predicts(const std::string& direction, double margin, const std::string& measure = "valid.loss") {
+  return {{"claim", "c"}, {"says", direction},      {"measure", measure},
+          {"arm", "b"},   {"direction", direction}, {"margin", margin}};
+}
+
+// A model of a fraction of a millisecond a step.
+std::string small_options(const std::string& data) {
+  return "--data " + data +
+         " --context 16 --layers 1 --heads 2 --channels 16 --ffn 32 --batch 4 --dropout 0.1 --lr 0.01"
+         " --log-every 1 --eval-every 50 --checkpoint-every 20 --probe attn.entropy,attn.profile,qk.spectrum"
+         " --every 25";
+}
+
+std::string start_line(const Folder& folder, const std::string& where) {
+  return (folder / "plan.json") + " --runs " + (folder / (where + "-runs")) + " --results " +
+         (folder / (where + "-results")) + " --jobs 2";
+}
+
+// Of all result files of a sweep, without what the clock says.
+std::map<std::string, json> figures(const Folder& folder, const std::string& where, const std::string& plan) {
+  std::map<std::string, json> all;
+  const std::string results = folder / (where + "-results/" + plan);
+  if (!fs::exists(results)) return all;
+  for (const auto& file : fs::directory_iterator(results)) {
+    json whole = json::parse(read_file(file.path().string()));
+    whole.erase("seconds");
+    all[file.path().filename().string()] = whole;
+  }
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("a plan is read as it is written", "[experiment]") {
+  const Folder folder;
+  json plan = right_plan();
+  plan["grid"] = json::parse(R"([{
+    "name": "locater {scale} {c}",
+    "options": "--regulariser locater --scale {scale} --strength 1e-3 --mean target --target {c}",
+    "scale": ["frobenius", "variance"], "c": [8, 16.5]}])");
+  const Plan read = load(folder, plan);
+  CHECK(read.seeds == std::vector<std::uint64_t>{3, 1});
+  REQUIRE(read.arms.size() == 6);
+  CHECK(read.arms[1].config.model.norm == "rms");
+  CHECK(read.arms[1].config.model.layers == 1);
+  CHECK(read.arms[1].config.steps == 40);
+  CHECK(read.arms[1].config.workers == 1);
+  CHECK(read.arms[1].config.sample_tokens == 0);
+  const char* names[] = {"locater frobenius 8", "locater frobenius 16.5", "locater variance 8",
+                         "locater variance 16.5"};
+  for (std::size_t i = 0; i < 4; ++i) CHECK(read.arms[i + 2].name == names[i]);
+  CHECK(read.arms[3].config.model.regulariser.target == 16.5);
+  CHECK(read.arms[4].config.model.regulariser.scale == "variance");
+  CHECK(read.predictions[0].against == "plain");
+  CHECK(result_name("locater frobenius 16.5", 3) == "locater-frobenius-16.5-seed3");
+}
+
+TEST_CASE("bad plans are refused before anything runs", "[experiment]") {
+  const auto refused = [](const char* pointer, const json& value, const std::vector<std::string>& fragments) {
+    json plan = right_plan();
+    plan[json::json_pointer(pointer)] = value;
+    INFO(pointer << " " << value.dump());
+    check_refused(plan, fragments);
+  };
+  refused("/updatse", 3, {"no key 'updatse'", "did you mean updates?"});
+  refused("/updates", 0, {"updates", "got 0", "at least 1"});
+  refused("/updates", "many", {"updates", "many"});
+  refused("/seeds", json::array(), {"seeds", "empty"});
+  refused("/seeds", {1, 2, 1}, {"seeds", "twice 1"});
+  refused("/seeds", json::array({-1}), {"seeds", "-1"});
+  refused("/name", "../up", {"name", "../up"});
+  refused("/baseline", "plian", {"baseline", "no arm 'plian'", "did you mean plain?"});
+  refused("/arms/rms", "--norn rms", {"arm 'rms'", "no option --norn", "did you mean --norm?"});
+  refused("/arms/rms", "--norm rsm", {"arm 'rms'", "'rsm'", "did you mean rms?"});
+  refused("/arms/rms", "--lr=-1", {"arm 'rms'", "--lr"});
+  refused("/arms/rms", "--seed 2", {"--seed", "seeds"});
+  refused("/arms/rms", "--workers 2", {"--workers", "one worker"});
+  refused("/arms/rms", "stray", {"arm 'rms'", "stray"});
+  refused("/arms/rms", "--help", {"arm 'rms'", "--help"});
+  refused("/arms/rms", 3, {"arm 'rms'", "3"});
+  refused("/options", "--steps 3", {"options", "--steps", "updates"});
+  refused("/options", "--preset papper", {"papper", "did you mean paper?"});
+  refused("/options", "--probe atn.entropy", {"atn.entropy"});
+  refused("/measures", json::array({"valid.los"}), {"no measure valid.los", "did you mean valid.loss?"});
+  refused("/measures", json::array({"resid.rank.dong"}),
+          {"resid.rank.dong", "arm 'plain' reads", "attn.entropy"});
+  refused("/measures", json::array({"test.loss"}), {"test.loss", "\"test\": true"});
+  refused("/measures", json::array({"context.perplexity"}), {"context_evaluation"});
+  refused("/measures", json::array(), {"measures", "empty"});
+  refused("/test", 1, {"test", "true or false"});
+  refused("/claims/norm/source", "someone", {"source", "paper or ours"});
+  refused("/claims/norm/where", "someone", {"no key 'where'"});
+  refused("/predictions/0/claim", "nrom", {"predictions[0]", "no claim 'nrom'", "did you mean norm?"});
+  refused("/predictions/0/arm", "rsm", {"no arm 'rsm'", "did you mean rms?"});
+  refused("/predictions/0/against", "rms", {"'rms' against itself"});
+  refused("/predictions/0/measure", "valid.lss", {"predictions[0]", "no measure valid.lss"});
+  refused("/predictions/0/direction", "up", {"direction", "'up'", "lower, higher or near"});
+  refused("/predictions/0/direction", "near", {"margin", "above 0"});
+  refused("/predictions/0/margin", -1, {"margin", "-1"});
+  refused("/predictions/0/margn", 1, {"no key 'margn'", "did you mean margin?"});
+  const auto refused_grid = [&](const char* grid, const std::vector<std::string>& fragments) {
+    refused("/grid", json::parse(grid), fragments);
+  };
+  refused_grid(R"([{"name": "a", "options": "--lr {x}", "x": [1, 2]}])", {"grid[0]", "no {x} in 'a'"});
+  refused_grid(R"([{"name": "a {y}", "options": "--lr {y}"}])", {"grid[0]", "'a {y}'", "braces"});
+  refused_grid(R"([{"name": "a {x}", "options": "--lr {x}", "x": [1, 1]}])", {"'a 1'", "two of that name"});
+  refused_grid(R"([{"name": "rms", "options": ""}])", {"'rms'", "two of that name"});
+  refused_grid(R"([{"name": "r m", "options": ""}, {"name": "r-m", "options": ""}])",
+               {"'r-m'", "punctuation"});
+
+  const Folder folder;
+  check_throws([&] { load_plan(folder / "nowhere.json"); }, {"nowhere.json", "No such file"});
+  check_throws([&] { load_plan(folder.write("a.json", "{\"name\": \"a\",}")); }, {"a.json", "parse error"});
+  check_throws([&] { load_plan(folder.write("b.json", "[]")); }, {"b.json", "JSON object"});
+  check_throws([&] { load_plan(folder.write("c.json", "{\"name\": \"a\", \"name\": \"b\"}")); },
+               {"\"name\"", "two of that name"});
+  const json right = right_plan();
+  for (const auto& [key, value] : right.items()) {
+    if (key == "about" || key == "options" || key == "measures" || key == "predictions") continue;
+    json plan = right;
+    plan.erase(key);
+    INFO(key);
+    check_refused(plan, {key == "claims" ? "claim 'norm'" : key});
+  }
+}
+
+TEST_CASE("verdicts: the whole interval inside, outside, or neither", "[experiment]") {
+  using Direction = Prediction::Direction;
+  const auto verdict = [](Direction direction, double margin, double low, double high) {
+    Prediction p;
+    p.direction = direction;
+    p.margin = margin;
+    return judge(p, {low, high});
+  };
+  CHECK(verdict(Direction::lower, 0, -2, -1) == Judgement::holds);
+  CHECK(verdict(Direction::lower, 0, -2, 1) == Judgement::undecided);
+  CHECK(verdict(Direction::lower, 0, 1, 2) == Judgement::contradicted);
+  CHECK(verdict(Direction::lower, 1.5, -2, -1) == Judgement::undecided);
+  CHECK(verdict(Direction::lower, 3, -2, -1) == Judgement::contradicted);
+  CHECK(verdict(Direction::higher, 0, 1, 2) == Judgement::holds);
+  CHECK(verdict(Direction::higher, 0, -1, 2) == Judgement::undecided);
+  CHECK(verdict(Direction::higher, 0, -2, -1) == Judgement::contradicted);
+  CHECK(verdict(Direction::higher, 3, 1, 2) == Judgement::contradicted);
+  CHECK(verdict(Direction::near, 1, -0.5, 0.9) == Judgement::holds);
+  CHECK(verdict(Direction::near, 1, -0.5, 1.1) == Judgement::undecided);
+  CHECK(verdict(Direction::near, 1, 1.1, 2) == Judgement::contradicted);
+  CHECK(verdict(Direction::near, 1, -3, -1.1) == Judgement::contradicted);
+  CHECK(verdict(Direction::lower, 0, std::nan(""), std::nan("")) == Judgement::undecided);
+}
+
+TEST_CASE("planted results give the summary that they must", "[experiment]") {
+  const Folder folder;
+  json written = two_arms(5);
+  written["predictions"] = {predicts("lower", 0), predicts("higher", 0), predicts("lower", 1.5),
+                            predicts("lower", 0.98), predicts("near", 2)};
+  const Plan plan = load(folder, written);
+  // Two of five differences are off their mean of -1, so that their deviation is 0.1.
+  const double off = std::sqrt(0.1 * 0.1 * 4 / 2);
+  const std::vector<RunResult> results = planted_pairs(plan, "valid.loss", {-1 - off, -1 + off, -1, -1, -1});
+  const Summary summary = summarise(plan, results);
+  REQUIRE(summary.arms.size() == 2);
+  const MeasureSummary& a = summary.arms[0].measures.at(0);
+  const MeasureSummary& b = summary.arms[1].measures.at(0);
+  CHECK(a.values == std::vector<double>{10, 11, 14, 19, 26});
+  CHECK(a.mean == Approx(16));
+  CHECK(a.differences.empty());
+  CHECK(b.mean == Approx(15));
+  CHECK(b.effect == Approx(-1));
+  const double reach = 2.77645 * 0.1 / std::sqrt(5.0);
+  CHECK(b.t.low == Approx(-1 - reach).epsilon(1e-5));
+  CHECK(b.t.high == Approx(-1 + reach).epsilon(1e-5));
+  CHECK(b.bootstrap.low > b.t.low);
+  CHECK(b.bootstrap.high < b.t.high);
+  const Judgement expected[] = {Judgement::holds, Judgement::contradicted, Judgement::contradicted,
+                                Judgement::undecided, Judgement::holds};
+  for (std::size_t i = 0; i < 5; ++i) {
+    INFO(i << ": " << summary.predictions[i].words);
+    CHECK(summary.predictions[i].judgement == expected[i]);
+  }
+  const std::vector<Summary> all = {summary};
+  const std::string text = summary_text(all);
+  CHECK(contains(text, "valid.loss"));
+  CHECK(contains(text,
+                 "reproduced under these conditions; holds: \"lower\"; \"near\"; contradicted: \"higher\""));
+  CHECK(contains(summary_markdown(all), "| a (baseline) | 5 | 16 |"));
+  CHECK(contains(summary_csv(all), "small,b,valid.loss,5,0,15,"));
+}
+
+TEST_CASE("a page of a plan shows verdicts, differences and what failed", "[experiment]") {
+  const Folder folder;
+  json written = two_arms(3);
+  written["predictions"] = {predicts("lower", 0), predicts("higher", 0)};
+  const Plan plan = load(folder, written);
+  PlanResults p{&plan, planted_pairs(plan, "valid.loss", {-1, -1.1, -0.9}), {}};
+  for (std::size_t i = 0; i < p.results.size(); ++i) {
+    const double off = static_cast<double>(i);
+    p.results[i].curves = {{"valid.loss", -1, {10, 20}, {3 + off, 2 + off}}};
+    p.results[i].spectra = {{10, {{{{1, 0.5}, {1, -0.5}}}}}, {20, {{{{2, 0.5}, {2, -0.5}}}}}};
+    p.results[i].arrays = {{"attn.profile.profile", 20, {1, 1, 2}, {0.25, 0.75}}};
+  }
+  p.summary = summarise(plan, p.results);
+  const std::vector<Claim> claims = claims_of({p});
+  REQUIRE(claims.size() == 1);
+  CHECK(claims[0].verdict == Claim::Verdict::under_conditions);
+  REQUIRE(claims[0].predictions.size() == 2);
+  CHECK(claims[0].predictions[0].verdict == Claim::Verdict::reproduced);
+  CHECK(claims[0].predictions[1].verdict == Claim::Verdict::not_reproduced);
+  CHECK(claims[0].predictions[0].effect == Approx(-1));
+  CHECK(contains(claims[0].command, "experiment " + plan.path));
+
+  const Section section = section_of(p);
+  std::map<std::string, std::string> csv;
+  std::string html;
+  for (const Content& content : section.contents) {
+    html += content.html;
+    for (const Figure& figure : content.figures) csv[figure.id] = figure.csv;
+  }
+  for (const char* id : {"small-valid-loss", "small-difference-valid-loss", "small-attn-profile-profile",
+                         "small-eigenvalues"}) {
+    INFO(id);
+    CHECK(csv.contains(id));
+  }
+  CHECK(contains(csv["small-valid-loss"], "20,4"));  // the mean of 2, 4 and 6 over the seeds of arm a
+  CHECK(contains(html, "11.67 ± "));
+  p.results.back().failure = "step 7: NaN";
+  p.summary = summarise(plan, p.results);
+  CHECK(contains(page_html(experiment_page({p})), "left out of all means: b, seed 3: step 7: NaN"));
+  p.results.clear();
+  p.summary = summarise(plan, p.results);
+  CHECK(contains(page_html(experiment_page({p})), "Not run yet."));
+}
+
+TEST_CASE("a claim is reproduced, partly, not, or not run yet", "[experiment]") {
+  const Folder folder;
+  const auto claim = [&](const std::vector<json>& predictions, const std::vector<double>& differences) {
+    json written = two_arms(4);
+    written["predictions"] = predictions;
+    const Plan plan = load(folder, written);
+    const std::vector<Summary> all = {summarise(plan, planted_pairs(plan, "valid.loss", differences))};
+    return judge_claims(all).at(0).words;
+  };
+  const std::vector<double> lower = {-1, -1.1, -0.9, -1}, noise = {-1, 1, 2, -2};
+  CHECK(claim({predicts("lower", 0)}, lower) == "reproduced: its prediction holds");
+  CHECK(claim({predicts("lower", 0), predicts("near", 2)}, lower) == "reproduced: all 2 predictions hold");
+  CHECK(claim({predicts("lower", 0), predicts("higher", 0)}, lower) ==
+        "reproduced under these conditions; holds: \"lower\"; contradicted: \"higher\"");
+  CHECK(claim({predicts("higher", 0)}, lower) == "not reproduced; contradicted: \"higher\"");
+  CHECK(claim({predicts("higher", 0)}, noise) == "not reproduced; undecided: \"higher\"");
+  CHECK(claim({predicts("lower", 0)}, {-1, -1.1, -0.9}) == "not run yet: 0 of 1 prediction judged so far");
+  CHECK(claim({}, lower) == "not run yet: no prediction speaks of it");
+}
+
+TEST_CASE("claims are judged over all plans that speak of them", "[experiment]") {
+  const Folder folder;
+  json first = two_arms(3), second = two_arms(3);
+  first["predictions"] = json::array({predicts("lower", 0)});
+  second["predictions"] = json::array({predicts("higher", 0)});
+  second["name"] = "other";
+  const Plan a = load(folder, first), b = load(folder, second);
+  const std::vector<double> lower = {-1, -1.1, -0.9};
+  const std::vector<Summary> both = {summarise(a, planted_pairs(a, "valid.loss", lower)),
+                                     summarise(b, planted_pairs(b, "valid.loss", lower))};
+  REQUIRE(judge_claims(both).size() == 1);
+  CHECK(judge_claims(both)[0].predictions.size() == 2);
+  CHECK(judge_claims(both)[0].status == ClaimSummary::Status::partly);
+  second["claims"]["c"]["says"] = "Another claim.";
+  const Plan differs = load(folder, second);
+  const std::vector<Summary> two = {both[0], summarise(differs, {})};
+  check_throws([&] { judge_claims(two); }, {"claim 'c'", "A claim.", "differently"});
+}
+
+TEST_CASE("failed runs are left out of the means, and said so", "[experiment]") {
+  const Folder folder;
+  json written = two_arms(4);
+  written["predictions"] = json::array({predicts("lower", 0)});
+  const Plan plan = load(folder, written);
+  std::vector<RunResult> results = planted_pairs(plan, "valid.loss", {-1, -1.1, -0.9, 50});
+  results.back().failure = "step 7: NaN in linear";
+  Summary summary = summarise(plan, results);
+  CHECK(summary.failed == 1);
+  CHECK(summary.arms[1].failed == 1);
+  CHECK(summary.arms[1].measures[0].values.size() == 3);
+  CHECK(summary.arms[1].measures[0].effect == Approx(-1));
+  CHECK(summary.predictions[0].judgement == Judgement::holds);
+  CHECK(contains(summary.predictions[0].words, "1 pair left out"));
+  const std::vector<Summary> all = {summary};
+  CHECK(contains(summary_text(all), "left out of all means: b, seed 4: step 7: NaN in linear"));
+  for (RunResult& result : results)
+    if (result.arm == "b") result.failure = "step 7: NaN in linear";
+  summary = summarise(plan, results);
+  CHECK(summary.predictions[0].judgement == Judgement::undecided);
+  CHECK(contains(summary.predictions[0].words, "4 pairs left out"));
+}
+
+TEST_CASE("figures of the test set wait for all runs", "[experiment]") {
+  const Folder folder;
+  json written = two_arms(3);
+  written["test"] = true;
+  written["measures"] = {"valid.loss", "test.loss"};
+  written["predictions"] = json::array({predicts("lower", 0, "test.loss")});
+  const Plan plan = load(folder, written);
+  std::vector<RunResult> results = planted_pairs(plan, "test.loss", {-1, -1.1, -0.9});
+  const RunResult last = results.back();
+  results.pop_back();
+  Summary summary = summarise(plan, results);
+  CHECK(summary.test_hidden);
+  CHECK(summary.arms[0].measures.size() == 1);
+  CHECK(summary.predictions[0].judgement == Judgement::not_run);
+  CHECK(summary.predictions[0].differences.empty());
+  results.push_back(last);
+  summary = summarise(plan, results);
+  CHECK(!summary.test_hidden);
+  CHECK(summary.arms[0].measures.size() == 2);
+  CHECK(summary.predictions[0].judgement == Judgement::holds);
+}
+
+TEST_CASE("a result file comes back as it was written", "[experiment]") {
+  const Folder folder;
+  const Plan plan = load(folder, right_plan());
+  RunResult r = planted(plan, "rms", 3, {{"valid.loss", 1.0 / 3}, {"attn.entropy.normalised", std::nan("")}});
+  r.cpu_seconds = 12.5;
+  r.wall_seconds = std::nan("");
+  r.curves = {{"valid.loss", -1, {10, 20}, {2, std::nan("")}}, {"attn.entropy.nats", 1, {5}, {0.5}}};
+  r.spectra = {{7, {{{{1, 2}, {1, -2}}, {}}}}};
+  r.arrays = {{"attn.profile.profile", 7, {1, 2, 1}, {0.25, 0.75}}};
+  const std::string text = to_json(r);
+  const RunResult back = result_from_json(text, "x.json");
+  CHECK(to_json(back) == text);
+  CHECK(back.options == r.options);
+  CHECK(back.figure("valid.loss") == 1.0 / 3);
+  CHECK(std::isnan(back.figure("attn.entropy.normalised")));
+  CHECK(back.curve("attn.entropy.nats", 1)->values == std::vector<double>{0.5});
+  CHECK(back.spectra[0].eigenvalues[0][0][1] == std::complex<double>(1, -2));
+  CHECK(back.arrays[0].values == std::vector<double>{0.25, 0.75});
+  check_throws([&] { result_from_json(text.substr(0, 200), "x.json"); }, {"x.json", "result file"});
+  check_throws([&] { result_from_json("{\"format\": \"2\"}", "x.json"); }, {"x.json", "format"});
+}
+
+TEST_CASE("results that do not fit the plan are refused", "[experiment]") {
+  const Folder folder;
+  const Plan plan = load(folder, right_plan());
+  const std::string path = folder / "small/rms-seed3.json";
+  fs::create_directories(folder / "small");
+  const auto plant = [&](const RunResult& result) { write_atomically(path, to_json(result)); };
+  const auto load_all = [&] { return load_results(plan, folder.path.string()); };
+  RunResult r = planted(plan, "rms", 3, {});
+  plant(r);
+  CHECK(load_all().size() == 1);
+  r.options["lr"] = "0.5";
+  plant(r);
+  check_throws(load_all, {path, "--lr: got 0.5, expected 0.001"});
+  r = planted(plan, "rms", 3, {});
+  r.options.erase("softcap");  // made before there was that option: it had its default
+  plant(r);
+  CHECK(load_all().size() == 1);
+  json text = json::parse(to_json(r));
+  text["options"]["no-more"] = 1;
+  write_atomically(path, text.dump());
+  check_throws(load_all, {"--no-more"});
+  plant(planted(plan, "plain", 3, {}));
+  check_throws(load_all, {path, "arm 'plain'", "arm 'rms'"});
+  r = planted(plan, "plain", 3, {});
+  r.data_fingerprint = "1234";
+  plant(planted(plan, "rms", 3, {}));
+  write_atomically(folder / "small/plain-seed3.json", to_json(r));
+  check_throws(load_all, {"fingerprint", "1234", "00ff"});
+}
+
+TEST_CASE("a sweep that is killed and started again ends as one that was not", "[experiment]") {
+  const Folder folder;
+  fs::create_directory(folder / "data");
+  folder.write("data/train.txt", stories(20000));
+  folder.write("data/valid.txt", stories(2000));
+  folder.write("data/test.txt", stories(2500).substr(500));
+  json plan = right_plan();
+  plan["options"] = small_options(folder / "data");
+  plan["updates"] = 400;
+  plan["context_evaluation"] = plan["test"] = true;
+  plan["measures"] = {"valid.perplexity", "attn.entropy.normalised", "context.perplexity",
+                      "test.context.loss"};
+  folder.write("plan.json", plan.dump());
+
+  const Outcome whole = run("experiment " + start_line(folder, "whole"));
+  INFO(whole.text);
+  REQUIRE(whole.status == 0);
+  CHECK(contains(whole.text, "test.context.loss"));
+  const auto expected = figures(folder, "whole", "small");
+  REQUIRE(expected.size() == 4);
+  const RunResult result = load_results(load_plan(folder / "plan.json"), folder / "whole-results").at(0);
+  CHECK(result.seed == 3);
+  CHECK(result.steps == 400);
+  CHECK(result.curve("train.loss")->values.size() == 100);
+  CHECK(result.curve("valid.loss")->values.size() == 8);
+  CHECK(result.curve("attn.entropy.normalised", 0)->values.size() == 16);
+  CHECK(result.figure("attn.entropy.normalised") ==
+        Approx(result.curve("attn.entropy.normalised", 0)->values.back()).epsilon(1e-5));
+  CHECK(result.spectra.size() == 12);
+  CHECK(result.spectra[0].eigenvalues[0].size() == 2);
+  CHECK(result.spectra[0].eigenvalues[0][0].size() == 8);
+  CHECK(result.arrays.at(0).shape == std::vector<Index>{1, 2, 16});
+  CHECK(result.figure("context.loss") < result.figure("valid.loss") + 0.1);
+  CHECK(result.cpu_seconds > 0);
+  CHECK(!fs::exists(folder / "whole-runs/small/plain-seed3/checkpoint"));
+
+  // Killed as soon as the metrics of a run have so many lines.
+  const auto kill_at = [&](const std::string& where, const std::string& run_folder, int lines, int signal) {
+    std::vector<std::string> arguments = words(start_line(folder, where));
+    arguments.insert(arguments.begin(), program("experiment"));
+    return interrupt_training(arguments, folder / (where + "-runs/small/" + run_folder + "/metrics.jsonl"),
+                              lines, signal);
+  };
+  const std::string summary = run("experiment --summary " + start_line(folder, "whole")).text;
+  CHECK(whole.text.ends_with(summary));
+  SECTION("by SIGKILL, twice") {
+    REQUIRE(WIFSIGNALED(kill_at("killed", "plain-seed3", 60, SIGKILL)));
+    REQUIRE(WIFSIGNALED(kill_at("killed", "rms-seed1", 200, SIGKILL)));
+    const Outcome again = run("experiment " + start_line(folder, "killed"));
+    INFO(again.text);
+    REQUIRE(again.status == 0);
+    CHECK(figures(folder, "killed", "small") == expected);
+    CHECK(run("experiment --summary " + start_line(folder, "killed")).text == summary);
+  }
+  SECTION("by Ctrl-C, which ends with checkpoints") {
+    const int status = kill_at("stopped", "rms-seed3", 60, SIGINT);
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+    CHECK(fs::exists(folder / "stopped-runs/small/rms-seed3/checkpoint/last.safetensors"));
+    REQUIRE(run("experiment " + start_line(folder, "stopped")).status == 0);
+    CHECK(figures(folder, "stopped", "small") == expected);
+  }
+  SECTION("nothing is run twice, and changed options are refused") {
+    const auto time = fs::last_write_time(folder / "whole-results/small/plain-seed3.json");
+    CHECK(run("experiment " + start_line(folder, "whole")).text == summary);
+    CHECK(fs::last_write_time(folder / "whole-results/small/plain-seed3.json") == time);
+    plan["arms"]["rms"] = "--norm rms --lr 0.02";
+    folder.write("plan.json", plan.dump());
+    const Outcome refused = run("experiment " + start_line(folder, "whole"));
+    CHECK(refused.status == 2);
+    CHECK(contains(refused.text, "--lr: got 0.01, expected 0.02"));
+  }
+}
+
+TEST_CASE("an arm that fails is a result, a mistake ends the sweep", "[experiment]") {
+  const Folder folder;
+  const std::string data = folder.write("text.txt", stories(3000));
+  json plan = right_plan();
+  plan["options"] = small_options(data);
+  plan["updates"] = 60;
+  plan["seeds"] = json::array({1});
+  plan["arms"]["rms"] = "--regulariser locater --scale trace --strength 10 --mean initial --hold 0 --lr 0.05";
+  folder.write("plan.json", plan.dump());
+  const Outcome outcome = run("experiment " + start_line(folder, "a"));
+  INFO(outcome.text);
+  REQUIRE(outcome.status == 0);
+  CHECK(contains(outcome.text, "rms, seed 1: FAILED after"));
+  CHECK(contains(outcome.text, "runs away"));
+  const std::vector<RunResult> results = load_results(load_plan(folder / "plan.json"), folder / "a-results");
+  REQUIRE(results.size() == 2);
+  CHECK(results[1].failed());
+  CHECK(results[1].steps < 60);
+  CHECK(results[1].failure.starts_with("step " + std::to_string(results[1].steps + 1) + ":"));
+  CHECK(run("experiment " + start_line(folder, "a")).status == 0);  // it is not run again
+
+  plan["arms"]["rms"] = "--reg-layers 5 --regulariser l2-qk";  // known only when the model is built
+  folder.write("plan.json", plan.dump());
+  const Outcome mistake = run("experiment " + start_line(folder, "b"));
+  CHECK(mistake.status == 2);
+  CHECK(contains(mistake.text, "rms, seed 1: regulariser: layers: got '5'"));
+  CHECK(figures(folder, "b", "small").size() <= 1);
+
+  plan["arms"]["rms"] = "";
+  plan["test"] = true;
+  folder.write("plan.json", plan.dump());
+  const Outcome no_test = run("experiment " + start_line(folder, "c"));
+  CHECK(no_test.status == 2);
+  CHECK(contains(no_test.text, "nothing to test on"));
+  CHECK(run("experiment").status == 2);
+}

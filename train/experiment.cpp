@@ -1,0 +1,87 @@
+// experiment: runs plans, and says what their results say.
+#include <cstdio>
+#include <filesystem>
+#include <set>
+
+#include "engine/error.h"
+#include "train/command_line.h"
+#include "train/experiment.h"
+#include "train/experiment_page.h"
+#include "train/files.h"
+
+namespace ef {
+namespace {
+
+// The folder of this program, where train and eval stand beside it.
+std::string own_folder(const char* called) {
+  std::error_code error;
+  std::filesystem::path path = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) path = called;
+  return path.has_parent_path() ? path.parent_path().string() : ".";
+}
+
+std::vector<Plan> load_plans(const std::vector<std::string>& paths) {
+  if (paths.empty()) fail("no plan", "", "", "experiment train/paper/quick.json");
+  std::vector<Plan> plans;
+  std::set<std::string> names;
+  for (const std::string& path : paths) {
+    plans.push_back(load_plan(path));
+    if (!names.insert(plans.back().name).second)
+      fail(path + ": name", plans.back().name, "another name", "two of the plans have it");
+  }
+  return plans;
+}
+
+void experiment(int argc, char** argv) {
+  SweepOptions sweep;
+  std::string markdown, csv, page_path, figures;
+  bool summary_only = false;
+  FieldList options;
+  options.group = "Run";
+  options.add("jobs", sweep.jobs, "runs at once (0: one for each processor)");
+  options.add("runs", sweep.runs, "where the folders of runs stand while they are at work");
+  options.add("results", sweep.results, "where result files go (default: results/ beside the plan)");
+  options.group = "Summary";
+  options.add("summary", summary_only, "only say what the results say that are there");
+  options.add("markdown", markdown, "a file for the summary as Markdown");
+  options.add("csv", csv, "a file for the summary as CSV");
+  options.add("page", page_path, "a file for a page with figures, as report.html");
+  options.add("figures", figures, "a folder for each figure of the page as SVG and CSV");
+  std::vector<std::string> paths;
+  const auto given = parse_command_line(
+      "experiment PLAN...",
+      "Runs all arms of a plan over all seeds, and judges its predictions. Started again, it goes on.",
+      options, argc, argv, &paths);
+  for (const auto& [name, text] : given) options.set(name, text);
+  if (sweep.jobs < 0) fail("--jobs", std::to_string(sweep.jobs), "at least 0");
+  sweep.programs = own_folder(argv[0]);
+
+  const std::vector<Plan> plans = load_plans(paths);
+  const bool whole = summary_only || run_sweep(plans, sweep);
+  if (!whole) {
+    std::string command;
+    for (int i = 0; i < argc; ++i) command += std::string(" ") + argv[i];
+    std::printf("stopped; to go on:%s\n", command.c_str());
+    return;
+  }
+  std::vector<PlanResults> results;
+  std::vector<Summary> summaries;
+  for (const Plan& plan : plans) {
+    results.push_back(read_results(plan, sweep.results));
+    summaries.push_back(results.back().summary);
+  }
+  std::printf("%s", summary_text(summaries).c_str());
+  if (!markdown.empty()) write_atomically(markdown, summary_markdown(summaries));
+  if (!csv.empty()) write_atomically(csv, summary_csv(summaries));
+  if (page_path.empty() && figures.empty()) return;
+  const Page page = experiment_page(results);
+  if (!page_path.empty()) write_page(page_path, page);
+  if (!figures.empty()) export_figures(figures, page);
+}
+
+}  // namespace
+}  // namespace ef
+
+int main(int argc, char** argv) {
+  return ef::run_program("experiment", [&] { ef::experiment(argc, argv); });
+}

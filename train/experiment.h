@@ -1,0 +1,233 @@
+// Sweeps: a plan says what is compared and what is predicted, each run of it leaves one small result file,
+// and the summary is a function of the plan and these files alone.
+//
+// A plan is a JSON object (comments are allowed):
+//   name, about          the name is that of its folders
+//   options              of train, for all runs, as a line of text: "--preset paper --dropout 0"
+//   updates, seeds       the budget of each run; whole numbers
+//   arms                 name -> further options, in the order of the tables
+//   grid                 list of {"name": "locater {c}", "options": "... --target {c}", "c": [8, 16]}: more
+//                        arms, one for each combination of the lists; the first list changes slowest
+//   baseline             the arm that others are compared with
+//   measures             names of figures that the tables show, see RunResult
+//   context_evaluation   true: perplexity with sliding context too, of the best checkpoint
+//   test                 true: figures of the test set, computed at the end of each run from its best
+//                        checkpoint, as weights are not kept, but shown only when all runs of the plan are
+//                        there
+//   claims               id -> {"says": sentence, "source": "paper" or "ours"}
+//   predictions          list of {"claim": id, "says": sentence, "measure", "arm", "against" (default: the
+//                        baseline), "direction": "lower", "higher" or "near", "margin"}, written before the
+//                        runs
+#pragma once
+#include <complex>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/statistics.h"
+#include "train/config.h"
+
+namespace ef {
+
+// ---- Plans
+
+struct Arm {
+  std::string name, options;  // as the plan has them
+  Config config;              // all of them, but for the seed
+};
+
+struct Prediction {
+  std::string claim, says, measure, arm, against;
+  enum class Direction { lower, higher, near } direction = Direction::lower;
+  // With d = arm - against, the prediction is d < -margin, d > margin, or |d| < margin.
+  double margin = 0;
+};
+
+struct Statement {
+  std::string id, says, source;
+};
+
+struct Plan {
+  std::string path;  // of its file
+  std::string name, about, options, baseline;
+  Index updates = 0;
+  std::vector<std::uint64_t> seeds;
+  std::vector<Arm> arms;
+  std::vector<std::string> measures;
+  bool context_evaluation = false, test = false;
+  std::vector<Statement> claims;
+  std::vector<Prediction> predictions;
+
+  const Arm* arm(const std::string& name) const;  // nullptr if there is none
+};
+
+// Error, before anything runs, for what a plan cannot mean: unknown keys, arms, claims, measures or options,
+// names that come twice.
+Plan load_plan(const std::string& path);
+
+// ---- Results
+
+// A quantity over the course of a run; of a probe: the mean over the heads of a layer.
+struct Curve {
+  std::string name;  // "train.loss", "valid.loss", "attn.entropy.normalised"
+  Index layer = -1;  // -1: of the whole model
+  std::vector<double> steps, values;
+};
+
+// What one run of a plan left. Figures, by name:
+//   valid.loss, valid.perplexity     the best of all validations; valid.step: when
+//   valid.loss.last, ...perplexity.last, valid.loss.mean    the last one; the mean over all (how fast it
+//                                    learned)
+//   valid.excess                     valid.loss above the floor, where that is known
+//   train.loss                       mean over the last tenth of the run
+//   PROBE.KEY                        its last reading, the mean over layers and heads (largest: the largest)
+//   PROBE.KEY.best                   the same at the step of the best validation, if it was read there
+//   context.loss, context.perplexity, test.loss, test.perplexity, test.context.loss, ...perplexity
+struct RunResult {
+  std::string plan, arm;
+  std::uint64_t seed = 0;
+  std::string failure;                         // why the run failed; empty if it did not
+  Index steps = 0;                             // updates done
+  std::map<std::string, std::string> options;  // all options of train, as text, but for its folders
+  std::string version, data_fingerprint;
+  double parameters = 0, vocabulary = 0;
+  std::string processor, compiler;
+  Index cores = 0;
+  // Of the training's last process, which did `timed_steps` updates; NaN where it was not seen to end.
+  double cpu_seconds = 0, wall_seconds = 0;
+  Index timed_steps = 0;
+  std::map<std::string, double> figures;  // NaN: not finite
+  std::vector<Curve> curves;              // thinned
+  struct Spectrum {
+    Index step = 0;
+    std::vector<std::vector<std::vector<std::complex<double>>>> eigenvalues;  // of layer, head
+  };
+  std::vector<Spectrum> spectra;  // at a dozen steps at most
+  struct Array {                  // the last reading of other arrays, such as attn.profile.profile
+    std::string name;
+    Index step = 0;
+    std::vector<Index> shape;
+    std::vector<double> values;
+  };
+  std::vector<Array> arrays;
+
+  bool failed() const { return !failure.empty(); }
+  double figure(const std::string& name) const;  // NaN if there is none
+  const Curve* curve(const std::string& name, Index layer = -1) const;
+};
+
+std::string to_json(const RunResult& result);
+// Error if the text is no such result.
+RunResult result_from_json(const std::string& text, const std::string& path);
+
+// A file name of letters, digits, points and dashes: "locater-target-seed3".
+std::string result_name(const std::string& arm, std::uint64_t seed);
+// RESULTS/NAME of the plan; an empty `results` is the folder results beside the plan's file.
+std::string results_folder(const Plan& plan, const std::string& results);
+
+// All options as text by name, but for those that say where the folders are: what makes two runs the same.
+std::map<std::string, std::string> options_of(const Config& config);
+// Error that names the first option in which a result, or a run begun, differs from what the plan says.
+void check_same_options(const std::map<std::string, std::string>& got, const Config& planned,
+                        const std::string& path);
+
+// The results of the plan's runs that are there, by seed, then arm. Error if one was made with other options,
+// or on other data than the others.
+std::vector<RunResult> load_results(const Plan& plan, const std::string& results);
+
+// Reads what a run of train, and eval --json after it, left in the run's folder. failure: why it failed, or
+// empty. Times and machine are those of this process's surroundings and are filled in by the caller.
+RunResult collect_result(const std::string& run_folder, const std::string& failure);
+
+// ---- Summary
+
+struct MeasureSummary {
+  std::string measure;
+  std::vector<std::uint64_t> seeds;  // of `values`
+  std::vector<double> values;        // of the runs that did not fail
+  double mean = 0, standard_error = 0;
+  // arm - baseline, paired by seed; empty for the baseline itself
+  std::vector<double> differences;
+  double effect = 0;  // their mean
+  Interval t{}, bootstrap{};
+};
+
+struct ArmSummary {
+  std::string arm;
+  std::size_t finished = 0, failed = 0, planned = 0;  // runs
+  std::vector<MeasureSummary> measures;
+};
+
+enum class Judgement { holds, contradicted, undecided, not_run };
+
+struct PredictionSummary {
+  Prediction prediction;
+  Judgement judgement = Judgement::not_run;
+  std::vector<double> differences;  // by seed
+  double effect = 0;
+  Interval t{}, bootstrap{};
+  std::size_t planned = 0, failed = 0;  // pairs; a pair fails where one of its runs did
+  std::string words;                    // the verdict as a sentence
+};
+
+struct Summary {
+  const Plan* plan = nullptr;
+  std::vector<ArmSummary> arms;
+  std::vector<PredictionSummary> predictions;
+  std::size_t planned = 0, finished = 0, failed = 0;  // runs
+  bool test_hidden = false;                           // figures of the test set wait for the other runs
+  std::vector<std::string> failures;                  // a line for each failed run
+  std::vector<std::string> versions, machines;        // that made the results, each once
+};
+
+// The plan must outlive the summary.
+Summary summarise(const Plan& plan, const std::vector<RunResult>& results);
+
+// By the 95 % t interval of the differences: it holds where the whole interval is inside of what was
+// predicted, it is contradicted where the whole interval is outside, and undecided otherwise, or for fewer
+// than two pairs.
+Judgement judge(const Prediction& prediction, const Interval& t);
+
+// What all predictions of a claim say together, over several plans.
+struct ClaimSummary {
+  Statement claim;
+  enum class Status { reproduced, partly, not_reproduced, not_run } status = Status::not_run;
+  std::vector<const PredictionSummary*> predictions;
+  std::string words;
+};
+// The summaries must outlive the result. Error if two plans say a claim differently.
+std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries);
+
+// What must be known to read the tables of a plan: what is missing, failed or hidden, how verdicts are made,
+// what made the results.
+std::vector<std::string> remarks(const Summary& summary);
+// "5 arms x 2 seeds x 1000 updates"
+std::string budget_text(const Plan& plan);
+// "lower by more than 0.1", "near, within 0.02"
+std::string relation_text(const Prediction& prediction);
+// So many, and the word for them: "1 pair", "2 pairs".
+std::string count_text(std::size_t count, const std::string& word);
+
+const char* text_of(Judgement judgement);
+const char* text_of(ClaimSummary::Status status);
+
+// For a terminal, as Markdown, and as CSV with a line for each arm and measure.
+std::string summary_text(const std::vector<Summary>& summaries);
+std::string summary_markdown(const std::vector<Summary>& summaries);
+std::string summary_csv(const std::vector<Summary>& summaries);
+
+// ---- Running
+
+struct SweepOptions {
+  Index jobs = 0;  // runs at once; 0: one for each processor
+  std::string runs = "runs/experiment";
+  std::string results;   // see results_folder()
+  std::string programs;  // the folder of train and eval
+};
+
+// Runs what has no result yet, and returns whether all results are there; false if it was interrupted: then
+// what ran has left checkpoints. Error if a run makes a mistake of the user.
+bool run_sweep(const std::vector<Plan>& plans, const SweepOptions& options);
+
+}  // namespace ef

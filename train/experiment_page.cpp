@@ -1,0 +1,428 @@
+#include "train/experiment_page.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <set>
+
+namespace ef {
+namespace {
+
+// ---- Which arms are drawn, and how
+
+// Eight colours beside the grey of the baseline. Where there are more arms, those of which predictions speak
+// come first.
+std::vector<std::string> drawn_arms(const Plan& plan) {
+  std::vector<std::string> order = {plan.baseline};
+  const auto add = [&](const std::string& arm) {
+    if (std::find(order.begin(), order.end(), arm) == order.end() && order.size() < 9) order.push_back(arm);
+  };
+  for (const Prediction& p : plan.predictions) {
+    add(p.arm);
+    add(p.against);
+  }
+  for (const Arm& arm : plan.arms) add(arm.name);
+  std::vector<std::string> drawn;  // in the plan's order
+  for (const Arm& arm : plan.arms)
+    if (std::find(order.begin(), order.end(), arm.name) != order.end()) drawn.push_back(arm.name);
+  return drawn;
+}
+
+// 0 for the baseline, 1 to 8 for other arms that are drawn, -1 for those that are not.
+int colour_of(const Plan& plan, const std::string& arm) {
+  int colour = 0;
+  for (const std::string& name : drawn_arms(plan)) {
+    if (name != plan.baseline) ++colour;
+    if (name == arm) return name == plan.baseline ? 0 : colour;
+  }
+  return -1;
+}
+
+std::string left_out(const Plan& plan) {
+  const std::size_t drawn = drawn_arms(plan).size();
+  if (drawn == plan.arms.size()) return "";
+  return " " + std::to_string(drawn) + " of " + std::to_string(plan.arms.size()) +
+         " arms are drawn, those of the predictions first.";
+}
+
+std::vector<const RunResult*> good_runs(const PlanResults& p, const std::string& arm) {
+  std::vector<const RunResult*> runs;
+  for (const RunResult& result : p.results)
+    if (result.arm == arm && !result.failed()) runs.push_back(&result);
+  return runs;
+}
+
+// ---- Curves
+
+// A line through the means of what several runs say at an x, with a band from the least to the greatest.
+class OverSeeds {
+ public:
+  void add(double x, double y) {
+    if (std::isfinite(y)) values_[x].push_back(y);
+  }
+  Series series(const std::string& label, int colour) const {
+    Series s{.label = label, .colour = colour};
+    for (const auto& [x, ys] : values_) {
+      s.points.push_back({x, mean(ys)});
+      const auto [low, high] = std::minmax_element(ys.begin(), ys.end());
+      if (ys.size() > 1) s.spread.push_back({x, *low, *high});
+    }
+    return s;
+  }
+
+ private:
+  std::map<double, std::vector<double>> values_;
+};
+
+// The mean over layers of a run's curve of that name, by step.
+std::map<double, double> over_layers(const RunResult& run, const std::string& name) {
+  std::map<double, std::vector<double>> layers;
+  for (const Curve& curve : run.curves) {
+    if (curve.name != name) continue;
+    for (std::size_t i = 0; i < curve.steps.size(); ++i) layers[curve.steps[i]].push_back(curve.values[i]);
+  }
+  std::map<double, double> means;
+  for (const auto& [step, values] : layers) means[step] = mean(values);
+  return means;
+}
+
+bool worth_a_logarithm(const LineChart& chart, double ratio) {
+  double least = HUGE_VAL, greatest = 0;
+  for (const Series& series : chart.series) {
+    for (const ChartPoint& point : series.points) {
+      least = std::min(least, point.y);
+      greatest = std::max(greatest, point.y);
+    }
+  }
+  return least > 0 && greatest > ratio * least;
+}
+
+// Without lines if no run has such a curve.
+LineChart chart_of(const PlanResults& p, const std::string& name, const std::string& title,
+                   const std::string& unit) {
+  LineChart chart{.id = p.plan->name + "-" + slug(name), .title = title, .y_label = unit};
+  for (const std::string& arm : drawn_arms(*p.plan)) {
+    OverSeeds line;
+    for (const RunResult* run : good_runs(p, arm))
+      for (const auto& [step, value] : over_layers(*run, name)) line.add(step, value);
+    Series series = line.series(arm, colour_of(*p.plan, arm));
+    if (!series.points.empty()) chart.series.push_back(std::move(series));
+  }
+  chart.logarithmic = worth_a_logarithm(chart, 6);
+  if (chart.logarithmic) chart.y_label += chart.y_label.empty() ? "logarithmic" : ", logarithmic";
+  return chart;
+}
+
+std::vector<Content> curves(const PlanResults& p) {
+  std::vector<Content> contents;
+  LineChart loss = chart_of(p, "valid.loss", "Validation loss", "nats per token");
+  if (loss.series.empty()) return {};
+  loss.note = "Lines are means over seeds, bands reach from the least to the greatest." + left_out(*p.plan);
+  contents.push_back(draw(loss));
+  std::vector<Figure> small;
+  std::vector<std::string> names = {"valid.perplexity", "attn.entropy.normalised"};
+  for (const std::string& measure : p.plan->measures)
+    if (std::find(names.begin(), names.end(), measure) == names.end()) names.push_back(measure);
+  for (const std::string& name : names) {
+    if (name == "valid.loss") continue;
+    const std::string title = name == "valid.perplexity"          ? "Validation perplexity"
+                              : name == "attn.entropy.normalised" ? "Attention entropy"
+                                                                  : name;
+    LineChart chart = chart_of(p, name, title, title == "Attention entropy" ? "1 is uniform" : "");
+    if (chart.series.empty()) continue;
+    chart.width = 430;
+    chart.height = 230;
+    small.push_back(draw(chart));
+  }
+  if (!small.empty()) contents.emplace_back(small, true);
+  return contents;
+}
+
+// ---- Differences
+
+bool lower_is_better(const std::string& measure) {
+  return measure.find("loss") != std::string::npos || measure.find("perplexity") != std::string::npos ||
+         measure == "valid.excess";
+}
+
+// A row an arm, a figure a measure.
+std::vector<Content> forests(const PlanResults& p) {
+  std::vector<Figure> plots;
+  for (std::size_t m = 0; !p.summary.arms.empty() && m < p.summary.arms[0].measures.size(); ++m) {
+    const std::string& measure = p.summary.arms[0].measures[m].measure;
+    IntervalPlot plot{.id = p.plan->name + "-difference-" + slug(measure),
+                      .title = measure + ": against " + p.plan->baseline,
+                      .x_label = "difference, 95 % t interval"};
+    for (const ArmSummary& arm : p.summary.arms) {
+      const MeasureSummary& s = arm.measures[m];
+      if (s.differences.empty()) continue;
+      const int colour = colour_of(*p.plan, arm.arm);
+      plot.rows.push_back({arm.arm, s.effect, s.t.low, s.t.high, std::max(0, colour), concise(s.effect, 3)});
+    }
+    if (plot.rows.empty()) continue;
+    plot.width = 430;
+    if (lower_is_better(measure)) {
+      plot.better_low = "better";
+      plot.better_high = "worse";
+    }
+    plots.push_back(draw(plot));
+  }
+  if (plots.empty()) return {};
+  return {Content(plots, false)};
+}
+
+// ---- Arms
+
+std::string mean_text(const MeasureSummary& m) {
+  std::string text = concise(m.mean, 4);
+  if (std::isfinite(m.standard_error)) text += " ± " + concise(m.standard_error, 2);
+  return text;
+}
+
+std::string arm_table(const PlanResults& p) {
+  Table table{.caption = "Arms: mean ± standard error over seeds",
+              .columns = {{"arm"}, {"runs", true}, {"failed", true}}};
+  for (const MeasureSummary& m : p.summary.arms.at(0).measures) table.columns.push_back({m.measure, true});
+  table.columns.push_back(
+      {"CPU seconds a run", true, "of the last process of each run; machines may differ"});
+  for (const ArmSummary& arm : p.summary.arms) {
+    const std::string baseline = arm.arm == p.plan->baseline ? " (baseline)" : "";
+    std::vector<Cell> row = {Cell(arm.arm + baseline, "", colour_of(*p.plan, arm.arm)),
+                             Cell::number(static_cast<double>(arm.finished)),
+                             Cell::number(static_cast<double>(arm.failed))};
+    for (const MeasureSummary& m : arm.measures) {
+      Cell cell = Cell::number(m.mean);
+      if (std::isfinite(m.mean)) cell.text = mean_text(m);
+      row.push_back(cell);
+    }
+    std::vector<double> seconds;
+    for (const RunResult* run : good_runs(p, arm.arm))
+      if (std::isfinite(run->cpu_seconds)) seconds.push_back(run->cpu_seconds);
+    row.push_back(Cell::number(mean(seconds), 3));
+    table.rows.push_back(std::move(row));
+  }
+  return show(table);
+}
+
+std::string arm_options(const Plan& plan) {
+  Table table{.columns = {{"arm"}, {"options of train"}}, .sortable = false};
+  table.rows.push_back({"all arms", plan.options});
+  for (const Arm& arm : plan.arms) table.rows.push_back({arm.name, arm.options.empty() ? "–" : arm.options});
+  return folded("Options of the arms", show(table));
+}
+
+// ---- Spectra
+
+std::vector<ChartPoint> points_of(const std::vector<std::complex<double>>& eigenvalues) {
+  std::vector<ChartPoint> points;
+  for (const std::complex<double>& value : eigenvalues) points.push_back({value.real(), value.imag()});
+  return points;
+}
+
+// Of the first seed that all drawn arms have: a panel an arm, layer and head, as long as they are few.
+std::vector<Content> spectra(const PlanResults& p) {
+  constexpr std::size_t most = 16;
+  for (const std::uint64_t seed : p.plan->seeds) {
+    std::vector<const RunResult*> runs;
+    std::vector<Index> steps;
+    for (const std::string& arm : drawn_arms(*p.plan)) {
+      for (const RunResult* run : good_runs(p, arm)) {
+        if (run->seed != seed || run->spectra.empty()) continue;
+        std::vector<Index> its;
+        for (const RunResult::Spectrum& s : run->spectra) its.push_back(s.step);
+        if (steps.empty()) steps = its;
+        if (its == steps) runs.push_back(run);  // a run that stopped early has other steps
+      }
+    }
+    if (runs.empty()) continue;
+    ScatterFigure figure{.id = p.plan->name + "-eigenvalues",
+                         .title = "Eigenvalues of W = W_Q W_Kᵀ",
+                         .points_label = "eigenvalue"};
+    for (const Index step : steps) figure.states.push_back("step " + grouped(static_cast<double>(step)));
+    std::size_t all = 0;
+    bool several_layers = false, several_heads = false;
+    for (const RunResult* run : runs) {
+      several_layers = several_layers || run->spectra.back().eigenvalues.size() > 1;
+      for (const auto& heads : run->spectra.back().eigenvalues) {
+        several_heads = several_heads || heads.size() > 1;
+        all += heads.size();
+      }
+    }
+    for (const RunResult* run : runs) {
+      for (std::size_t layer = 0; layer < run->spectra.back().eigenvalues.size(); ++layer) {
+        for (std::size_t head = 0; head < run->spectra.back().eigenvalues[layer].size(); ++head) {
+          if (all > most && layer + head > 0) continue;  // the first head of each arm
+          ScatterFigure::Panel panel{.title = run->arm};
+          if (several_layers && all <= most) panel.title += ", layer " + std::to_string(layer);
+          if (several_heads && all <= most) panel.title += ", head " + std::to_string(head);
+          for (const RunResult::Spectrum& s : run->spectra) {
+            if (s.step != steps.back()) panel.earlier.push_back(points_of(s.eigenvalues[layer][head]));
+          }
+          panel.points = points_of(run->spectra.back().eigenvalues[layer][head]);
+          figure.panels.push_back(std::move(panel));
+        }
+      }
+    }
+    figure.note = "Seed " + std::to_string(seed) + ". All panels have the same scale." +
+                  (all > most ? " The first head of the first layer of each arm." : "") + left_out(*p.plan);
+    return {draw(figure)};
+  }
+  return {};
+}
+
+// The last attention profiles: means over layers and heads, a line an arm.
+std::vector<Content> profiles(const PlanResults& p) {
+  std::vector<Content> contents;
+  const struct {
+    const char *array, *title, *unit;
+  } kinds[] = {{"attn.profile.profile", "Site profile", "share of the attention, in 16 bins"},
+               {"attn.rho.rho", "Signal propagation probability", "rho on live logits"}};
+  for (const auto& kind : kinds) {
+    LineChart chart{.id = p.plan->name + "-" + slug(kind.array),
+                    .title = kind.title,
+                    .x_label = "relative position: 0 the first token, 1 the query",
+                    .y_label = kind.unit,
+                    .from_zero = true,
+                    .x_scale = LineChart::Scale::linear};
+    for (const std::string& arm : drawn_arms(*p.plan)) {
+      OverSeeds line;
+      for (const RunResult* run : good_runs(p, arm)) {
+        for (const RunResult::Array& array : run->arrays) {
+          if (array.name != kind.array || array.shape.empty() || array.values.empty()) continue;
+          const auto bins = static_cast<std::size_t>(array.shape.back());
+          for (std::size_t bin = 0; bin < bins; ++bin) {
+            std::vector<double> heads;
+            for (std::size_t i = bin; i < array.values.size(); i += bins)
+              if (std::isfinite(array.values[i])) heads.push_back(array.values[i]);
+            line.add((static_cast<double>(bin) + 0.5) / static_cast<double>(bins), mean(heads));
+          }
+        }
+      }
+      Series series = line.series(arm, colour_of(*p.plan, arm));
+      if (!series.points.empty()) chart.series.push_back(std::move(series));
+    }
+    if (chart.series.empty()) continue;
+    chart.note =
+        "At the end, over layers, heads and seeds; bands reach from the least seed to the greatest." +
+        left_out(*p.plan);
+    contents.push_back(draw(chart));
+  }
+  return contents;
+}
+
+// ---- Claims
+
+Claim::Verdict verdict_of(Judgement judgement) {
+  switch (judgement) {
+    case Judgement::holds:
+      return Claim::Verdict::reproduced;
+    case Judgement::contradicted:
+      return Claim::Verdict::not_reproduced;
+    case Judgement::undecided:
+      return Claim::Verdict::undecided;
+    case Judgement::not_run:
+      return Claim::Verdict::not_run;
+  }
+  return Claim::Verdict::not_run;
+}
+
+Claim::Verdict verdict_of(const ClaimSummary& c) {
+  const bool all_undecided = std::all_of(c.predictions.begin(), c.predictions.end(),
+                                         [](const auto* p) { return p->judgement == Judgement::undecided; });
+  switch (c.status) {
+    case ClaimSummary::Status::reproduced:
+      return Claim::Verdict::reproduced;
+    case ClaimSummary::Status::partly:
+      return Claim::Verdict::under_conditions;
+    case ClaimSummary::Status::not_reproduced:
+      return all_undecided ? Claim::Verdict::undecided : Claim::Verdict::not_reproduced;
+    case ClaimSummary::Status::not_run:
+      return Claim::Verdict::not_run;
+  }
+  return Claim::Verdict::not_run;
+}
+
+std::string command_line(const Plan& plan) { return "build/bin/experiment " + plan.path; }
+
+void add(std::vector<Content>& to, std::vector<Content> more) {
+  for (Content& content : more) to.push_back(std::move(content));
+}
+
+}  // namespace
+
+PlanResults read_results(const Plan& plan, const std::string& results) {
+  PlanResults p{&plan, load_results(plan, results), {}};
+  p.summary = summarise(plan, p.results);
+  return p;
+}
+
+std::vector<Claim> claims_of(const std::vector<PlanResults>& plans) {
+  std::vector<Summary> summaries;
+  for (const PlanResults& p : plans) summaries.push_back(p.summary);
+  std::vector<Claim> claims;
+  for (const ClaimSummary& c : judge_claims(summaries)) {
+    Claim claim{.text = c.claim.says,
+                .source = c.claim.source == "paper" ? "Bao, Hataya and Karakida 2024" : "this project",
+                .verdict = verdict_of(c),
+                .reason = c.words,
+                .id = "claim-" + slug(c.claim.id)};
+    std::set<std::string> commands;
+    for (const PredictionSummary* p : c.predictions) {
+      const Prediction& q = p->prediction;
+      claim.predictions.push_back({.text = q.says,
+                                   .verdict = verdict_of(p->judgement),
+                                   .effect = p->effect,
+                                   .low = p->t.low,
+                                   .high = p->t.high,
+                                   .detail = q.measure + ", " + q.arm + " " + relation_text(q) + " against " +
+                                             q.against + ": " + p->words + ", " +
+                                             count_text(p->differences.size(), "pair")});
+      for (const PlanResults& plan : plans)
+        for (const PredictionSummary& one : plan.summary.predictions)
+          if (one.prediction.says == q.says) commands.insert(command_line(*plan.plan));
+    }
+    for (const std::string& line : commands) claim.command += (claim.command.empty() ? "" : "\n") + line;
+    claims.push_back(std::move(claim));
+  }
+  return claims;
+}
+
+Section section_of(const PlanResults& p) {
+  Section section{.heading = p.plan->name};
+  std::vector<Content>& contents = section.contents;
+  if (!p.plan->about.empty()) contents.emplace_back(prose(p.plan->about));
+  contents.emplace_back(prose("Budget: " + budget_text(*p.plan) + "."));
+  if (p.results.empty()) {
+    contents.emplace_back(prose("Not run yet."));
+  } else {
+    add(contents, curves(p));
+    add(contents, forests(p));
+    contents.emplace_back(arm_table(p));
+    contents.emplace_back(arm_options(*p.plan));
+    add(contents, profiles(p));
+    add(contents, spectra(p));
+  }
+  std::string notes;
+  for (const std::string& line : remarks(p.summary)) notes += line + "\n\n";
+  contents.emplace_back(remark(notes));
+  contents.emplace_back(commands(command_line(*p.plan) + "            # goes on where it stopped\n" +
+                                 command_line(*p.plan) +
+                                 " --summary  # what the results say that are there"));
+  return section;
+}
+
+Page experiment_page(const std::vector<PlanResults>& plans) {
+  Page page;
+  std::string names;
+  for (const PlanResults& p : plans) names += (names.empty() ? "" : ", ") + p.plan->name;
+  page.title = names;
+  page.lead = "What was predicted, what was measured, and what follows.";
+  page.contents = plans.size() > 1;
+  if (const std::vector<Claim> claims = claims_of(plans); !claims.empty())
+    page.sections.push_back({"Verdicts", {Content(show(claims))}});
+  for (const PlanResults& p : plans) page.sections.push_back(section_of(p));
+  return page;
+}
+
+}  // namespace ef

@@ -1,0 +1,30 @@
+// The results of plans as parts of a page: what train/experiment.h computes, drawn.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "train/experiment.h"
+#include "train/page.h"
+
+namespace ef {
+
+// A plan with what is known of it. The plan must outlive it.
+struct PlanResults {
+  const Plan* plan = nullptr;
+  std::vector<RunResult> results;
+  Summary summary;
+};
+// Reads the result files, see load_results().
+PlanResults read_results(const Plan& plan, const std::string& results);
+
+// The claims of all plans with their verdicts, for show().
+std::vector<Claim> claims_of(const std::vector<PlanResults>& plans);
+
+// What one plan found: curves over the seeds, paired differences, a table of arms, eigenvalues, site
+// profiles, and what to type. One section, headed by the plan's name.
+Section section_of(const PlanResults& plan);
+
+// Verdicts first, then a section for each plan.
+Page experiment_page(const std::vector<PlanResults>& plans);
+
+}  // namespace ef

@@ -1,0 +1,486 @@
+// Result files: what is kept of a run, and reading it back.
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "engine/error.h"
+#include "train/experiment.h"
+#include "train/files.h"
+#include "train/npy.h"
+#include "train/run.h"
+#include "train/watch.h"
+
+namespace ef {
+namespace {
+
+namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
+
+constexpr const char* format = "eigenformer result 1";
+constexpr double missing = std::numeric_limits<double>::quiet_NaN();
+
+// So many points, sites and steps are kept at most.
+constexpr std::size_t train_points = 100, probe_points = 50, spectra_kept = 12, array_numbers = 4096;
+
+// ---- Numbers
+
+// To so many significant digits.
+double rounded(double x, int digits) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*g", digits, x);
+  return std::isfinite(x) ? std::strtod(text, nullptr) : x;
+}
+
+json number(double x) { return std::isfinite(x) ? json(x) : json(nullptr); }
+double number_of(const json& value) { return value.is_number() ? value.get<double>() : missing; }
+
+json numbers(const std::vector<double>& values, int digits) {
+  json list = json::array();
+  for (const double x : values) list.push_back(number(rounded(x, digits)));
+  return list;
+}
+
+// `count` of 0, ..., n - 1, evenly, the first and the last among them.
+std::vector<std::size_t> spread_over(std::size_t n, std::size_t count) {
+  std::vector<std::size_t> chosen;
+  for (std::size_t i = 0; i < std::min(n, count); ++i)
+    chosen.push_back(n <= count ? i : i * (n - 1) / (count - 1));
+  return chosen;
+}
+
+// The means of so many stretches of equal length.
+Curve bucketed(const Curve& curve, std::size_t count) {
+  const std::size_t n = curve.steps.size();
+  if (n <= count) return curve;
+  Curve result{curve.name, curve.layer, {}, {}};
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t begin = i * n / count, size = (i + 1) * n / count - begin;
+    result.steps.push_back(std::round(mean(std::span(curve.steps).subspan(begin, size))));
+    result.values.push_back(mean(std::span(curve.values).subspan(begin, size)));
+  }
+  return result;
+}
+
+Curve thinned(const Curve& curve, std::size_t count) {
+  Curve result{curve.name, curve.layer, {}, {}};
+  for (const std::size_t i : spread_over(curve.steps.size(), count)) {
+    result.steps.push_back(curve.steps[i]);
+    result.values.push_back(curve.values[i]);
+  }
+  return result;
+}
+
+// ---- JSON that a person can read, and diff
+
+bool is_flat(const json& value) {
+  return value.is_array() &&
+         std::none_of(value.begin(), value.end(), [](const json& x) { return x.is_structured(); });
+}
+
+// As dump(2), but lists of numbers and texts stand on one line.
+void write(const json& value, const std::string& indent, std::string& out) {
+  if (!value.is_structured() || value.empty() || is_flat(value)) {
+    out += value.dump();
+    return;
+  }
+  const std::string inner = indent + " ";
+  out += value.is_object() ? "{" : "[";
+  const char* separator = "\n";
+  for (const auto& [key, item] : value.items()) {
+    out += separator + inner;
+    if (value.is_object()) out += json(key).dump() + ": ";
+    write(item, inner, out);
+    separator = ",\n";
+  }
+  out += "\n" + indent + (value.is_object() ? "}" : "]");
+}
+
+// ---- What a run left
+
+// By probe and key, the records of each step.
+using Readings = std::map<std::string, std::map<Index, std::vector<Record>>>;
+
+Readings readings_of(const std::vector<Record>& records) {
+  Readings readings;
+  for (const Record& record : records) {
+    if (record.label("probe").empty() || !record.label("tensor").empty()) continue;
+    for (const auto& [key, value] : record.values)
+      readings[record.label("probe") + "." + key][record.step].push_back(record);
+  }
+  return readings;
+}
+
+std::string key_of(const std::string& name) { return name.substr(name.rfind('.') + 1); }
+
+// The mean over layers and heads, or the largest.
+double over_layers(const std::vector<Record>& records, const std::string& key) {
+  double total = 0, largest = missing;
+  const auto layers = by_layer(records, key);
+  for (const auto& [layer, value] : layers) {
+    total += value;
+    largest = value <= largest ? largest : value;
+  }
+  return key == "largest" ? largest : total / static_cast<double>(layers.size());
+}
+
+void collect_losses(const std::vector<Record>& records, RunResult& result) {
+  Curve train{"train.loss", -1, {}, {}}, loss{"valid.loss", -1, {}, {}},
+      perplexity{"valid.perplexity", -1, {}, {}};
+  double floor = missing;
+  for (const Record& record : records) {
+    if (!record.label("probe").empty() || !record.label("alarm").empty()) continue;
+    const bool valid = record.label("split") == "valid";
+    const auto add = [&](Curve& curve, const char* key) {
+      curve.steps.push_back(static_cast<double>(record.step));
+      curve.values.push_back(record.value(key));
+    };
+    add(valid ? loss : train, "loss");
+    if (!valid) continue;
+    add(perplexity, "perplexity");
+    floor = record.value("floor");
+  }
+  std::map<std::string, double>& figures = result.figures;
+  if (!loss.values.empty()) {
+    std::size_t best = 0;  // the first of equals, as train chooses
+    for (std::size_t i = 1; i < loss.values.size(); ++i)
+      if (loss.values[i] < loss.values[best]) best = i;
+    figures["valid.loss"] = loss.values[best];
+    figures["valid.perplexity"] = perplexity.values[best];
+    figures["valid.step"] = loss.steps[best];
+    figures["valid.loss.last"] = loss.values.back();
+    figures["valid.perplexity.last"] = perplexity.values.back();
+    figures["valid.loss.mean"] = mean(loss.values);
+    if (std::isfinite(floor)) figures["valid.excess"] = loss.values[best] - floor;
+  }
+  if (!train.values.empty()) {
+    const std::size_t tenth = (train.values.size() + 9) / 10;
+    figures["train.loss"] = mean(std::span(train.values).last(tenth));
+  }
+  result.curves.push_back(bucketed(train, train_points));
+  result.curves.push_back(loss);
+  result.curves.push_back(perplexity);
+}
+
+void collect_probes(const std::vector<Record>& records, RunResult& result) {
+  const double best = result.figure("valid.step");
+  for (const auto& [name, steps] : readings_of(records)) {
+    const std::string key = key_of(name);
+    std::map<Index, Curve> layers;
+    for (const auto& [step, readings] : steps) {
+      for (const auto& [layer, value] : by_layer(readings, key)) {
+        Curve& curve = layers[layer];
+        curve.name = name;
+        curve.layer = layer;
+        curve.steps.push_back(static_cast<double>(step));
+        curve.values.push_back(value);
+      }
+      const double value = over_layers(readings, key);
+      result.figures[name] = value;  // the last one stays
+      if (static_cast<double>(step) == best) result.figures[name + ".best"] = value;
+    }
+    for (const auto& [layer, curve] : layers) result.curves.push_back(thinned(curve, probe_points));
+  }
+}
+
+RunResult::Spectrum spectrum_of(const std::string& path, Index step) {
+  RunResult::Spectrum spectrum{step, {}};
+  const NpyArray array = read_npy(path);  // [layer, head, D, 2]
+  if (array.shape.size() != 4 || array.shape[3] != 2) return spectrum;
+  const float* x = array.values.data();
+  for (Index layer = 0; layer < array.shape[0]; ++layer) {
+    spectrum.eigenvalues.emplace_back();
+    for (Index head = 0; head < array.shape[1]; ++head) {
+      spectrum.eigenvalues.back().emplace_back();
+      for (Index i = 0; i < array.shape[2]; ++i, x += 2) {
+        if (!std::isfinite(x[0])) continue;  // a layer without such a head, or fewer eigenvalues
+        spectrum.eigenvalues.back().back().emplace_back(rounded(static_cast<double>(x[0]), 4),
+                                                        rounded(static_cast<double>(x[1]), 4));
+      }
+    }
+  }
+  return spectrum;
+}
+
+// probes/NAME.KEY.STEP.npy
+void collect_arrays(const std::string& run_folder, Index last_step, RunResult& result) {
+  std::map<std::string, std::map<Index, std::string>> files;  // by name and step
+  std::error_code error;                                      // no folder: no files
+  for (fs::directory_iterator file(run_folder + "/probes", error), end; !error && file != end;
+       file.increment(error)) {
+    const std::string stem = file->path().stem().string();
+    const std::size_t point = stem.rfind('.');
+    Index step = -1;
+    if (file->path().extension() != ".npy" || point == std::string::npos) continue;
+    std::from_chars(stem.data() + point + 1, stem.data() + stem.size(), step);
+    if (step >= 0 && step <= last_step) files[stem.substr(0, point)][step] = file->path().string();
+  }
+  for (const auto& [name, steps] : files) {
+    std::vector<std::pair<Index, std::string>> list(steps.begin(), steps.end());
+    if (key_of(name) == "eigenvalues") {
+      for (const std::size_t i : spread_over(list.size(), spectra_kept))
+        result.spectra.push_back(spectrum_of(list[i].second, list[i].first));
+      continue;
+    }
+    const NpyArray array = read_npy(list.back().second);
+    if (array.values.size() > array_numbers) continue;
+    result.arrays.push_back(
+        {name, list.back().first, array.shape, {array.values.begin(), array.values.end()}});
+  }
+}
+
+// What eval --json wrote: loss, and loss with context.
+void collect_evaluation(const std::string& path, const std::string& plain, const std::string& with_context,
+                        RunResult& result) {
+  if (!fs::exists(path)) return;
+  const json evaluation = json::parse(read_file(path), nullptr, false);
+  const auto add = [&](const char* key, const std::string& prefix) {
+    if (prefix.empty() || !evaluation.is_object() || !evaluation.contains(key)) return;
+    const double loss = number_of(evaluation[key]);
+    result.figures[prefix + "loss"] = loss;
+    result.figures[prefix + "perplexity"] = std::exp(loss);
+  };
+  add("loss", plain);
+  add("context_loss", with_context);
+}
+
+}  // namespace
+
+// ---- RunResult
+
+double RunResult::figure(const std::string& name) const {
+  const auto found = figures.find(name);
+  return found == figures.end() ? missing : found->second;
+}
+
+const Curve* RunResult::curve(const std::string& name, Index layer) const {
+  for (const Curve& one : curves) {
+    if (one.name == name && one.layer == layer) return &one;
+  }
+  return nullptr;
+}
+
+RunResult collect_result(const std::string& run_folder, const std::string& failure) {
+  RunResult result;
+  result.failure = failure;
+  const RunFolder run{run_folder};
+  result.options = options_of(load_config(run).config);
+  const json config = json::parse(read_file(run.file("config.json")));
+  result.version = config.value("version", "");
+  result.data_fingerprint = config.value("data-fingerprint", "");
+  result.parameters = config.value("parameters", missing);
+  result.vocabulary = config.value("vocabulary", missing);
+
+  const std::vector<Record> records = read_metrics(run.file("metrics.jsonl"));
+  for (const Record& record : records) result.steps = std::max(result.steps, record.step);
+  collect_losses(records, result);
+  collect_probes(records, result);
+  collect_arrays(run_folder, result.steps, result);
+  collect_evaluation(run.file("eval-valid.json"), "", "context.", result);
+  collect_evaluation(run.file("eval-test.json"), "test.", "test.context.", result);
+  return result;
+}
+
+std::string to_json(const RunResult& r) {
+  json whole;
+  whole["format"] = format;
+  whole["plan"] = r.plan;
+  whole["arm"] = r.arm;
+  whole["seed"] = r.seed;
+  whole["state"] = r.failed() ? "failed" : "finished";
+  if (r.failed()) whole["failure"] = r.failure;
+  whole["steps"] = r.steps;
+  for (const auto& [name, value] : r.figures) whole["figures"][name] = number(value);
+  whole["version"] = r.version;
+  whole["data-fingerprint"] = r.data_fingerprint;
+  whole["parameters"] = number(r.parameters);
+  whole["vocabulary"] = number(r.vocabulary);
+  whole["processor"] = r.processor;
+  whole["cores"] = r.cores;
+  whole["compiler"] = r.compiler;
+  whole["seconds"] = {{"cpu", number(rounded(r.cpu_seconds, 4))},
+                      {"wall", number(rounded(r.wall_seconds, 4))},
+                      {"steps", r.timed_steps}};
+  Config config;
+  json& options = whole["options"];
+  for (const Field& field : fields(config).list) {  // in their order, numbers as numbers
+    const auto found = r.options.find(field.name);
+    if (found == r.options.end()) continue;
+    options[field.name] = field.is_text ? json(found->second) : json::parse(found->second);
+  }
+  json& curves = whole["curves"] = json::array();
+  for (const Curve& c : r.curves) {
+    json curve;
+    curve["name"] = c.name;
+    if (c.layer >= 0) curve["layer"] = c.layer;
+    curve["steps"] = json::array();
+    for (const double step : c.steps) curve["steps"].push_back(std::llround(step));
+    curve["values"] = numbers(c.values, 6);
+    curves.push_back(curve);
+  }
+  json& spectra = whole["eigenvalues"] = json::array();
+  for (const RunResult::Spectrum& s : r.spectra) {
+    json layers = json::array();
+    for (const auto& heads : s.eigenvalues) {
+      layers.push_back(json::array());
+      for (const auto& values : heads) {
+        json flat = json::array();
+        for (const std::complex<double>& value : values) {
+          flat.push_back(value.real());
+          flat.push_back(value.imag());
+        }
+        layers.back().push_back(flat);
+      }
+    }
+    spectra.push_back({{"step", s.step}, {"layers", layers}});
+  }
+  json& arrays = whole["arrays"] = json::array();
+  for (const RunResult::Array& a : r.arrays)
+    arrays.push_back(
+        {{"name", a.name}, {"step", a.step}, {"shape", a.shape}, {"values", numbers(a.values, 4)}});
+  std::string text;
+  write(whole, "", text);
+  return text + "\n";
+}
+
+RunResult result_from_json(const std::string& text, const std::string& path) {
+  RunResult r;
+  try {
+    const json whole = json::parse(text);
+    if (whole.at("format") != format) fail(path + ": format", whole.at("format").dump(), format);
+    r.plan = whole.at("plan");
+    r.arm = whole.at("arm");
+    r.seed = whole.at("seed");
+    if (whole.at("state") == "failed") r.failure = whole.at("failure");
+    r.steps = whole.at("steps");
+    if (whole.contains("figures")) {
+      for (const auto& [name, value] : whole["figures"].items()) r.figures[name] = number_of(value);
+    }
+    r.version = whole.at("version");
+    r.data_fingerprint = whole.at("data-fingerprint");
+    r.parameters = number_of(whole.at("parameters"));
+    r.vocabulary = number_of(whole.at("vocabulary"));
+    r.processor = whole.at("processor");
+    r.cores = whole.at("cores");
+    r.compiler = whole.at("compiler");
+    r.cpu_seconds = number_of(whole.at("seconds").at("cpu"));
+    r.wall_seconds = number_of(whole.at("seconds").at("wall"));
+    r.timed_steps = whole.at("seconds").at("steps");
+    Config config;
+    const FieldList known = fields(config);
+    for (const auto& [name, value] : whole.at("options").items()) {
+      std::string& option = r.options[name] = value.is_string() ? value.get<std::string>() : value.dump();
+      for (const Field& field : known.list) {
+        if (field.name != name) continue;
+        field.set(option);
+        option = field.get();  // one spelling of each number
+      }
+    }
+    for (const json& c : whole.at("curves")) {
+      Curve curve{c.at("name"), c.value("layer", Index{-1}), c.at("steps"), {}};
+      for (const json& value : c.at("values")) curve.values.push_back(number_of(value));
+      if (curve.values.size() != curve.steps.size())
+        fail(path + ": curve " + curve.name, "steps and values of different lengths");
+      r.curves.push_back(std::move(curve));
+    }
+    for (const json& s : whole.at("eigenvalues")) {
+      RunResult::Spectrum spectrum{s.at("step"), {}};
+      for (const json& layer : s.at("layers")) {
+        spectrum.eigenvalues.emplace_back();
+        for (const json& head : layer) {
+          spectrum.eigenvalues.back().emplace_back();
+          for (std::size_t i = 0; i + 1 < head.size(); i += 2)
+            spectrum.eigenvalues.back().back().emplace_back(number_of(head[i]), number_of(head[i + 1]));
+        }
+      }
+      r.spectra.push_back(std::move(spectrum));
+    }
+    for (const json& a : whole.at("arrays")) {
+      RunResult::Array array{a.at("name"), a.at("step"), a.at("shape"), {}};
+      for (const json& value : a.at("values")) array.values.push_back(number_of(value));
+      r.arrays.push_back(std::move(array));
+    }
+  } catch (const json::exception& error) {
+    fail(path + ": " + error.what(), "", "a result file of experiment",
+         "it can be deleted: the run is done again");
+  }
+  return r;
+}
+
+std::string result_name(const std::string& arm, std::uint64_t seed) {
+  std::string name = arm;
+  for (char& c : name) {
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '-') c = '-';
+  }
+  return name + "-seed" + std::to_string(seed);
+}
+
+std::string results_folder(const Plan& plan, const std::string& results) {
+  if (!results.empty()) return results + "/" + plan.name;
+  const fs::path beside = fs::path(plan.path).parent_path();
+  return (beside / "results" / plan.name).string();
+}
+
+std::map<std::string, std::string> options_of(const Config& config) {
+  Config copy = config;
+  std::map<std::string, std::string> options;
+  for (const Field& field : fields(copy).list) {
+    if (field.name != "name" && field.name != "runs") options[field.name] = field.get();
+  }
+  return options;
+}
+
+void check_same_options(const std::map<std::string, std::string>& got, const Config& planned,
+                        const std::string& path) {
+  const auto differs = [&](const std::string& name, const std::string& had, const std::string& wanted) {
+    fail(path + ": --" + name, had, wanted + " as the plan says now",
+         "give the plan a new name, or move this away to run it anew");
+  };
+  const Config defaulted;
+  const std::map<std::string, std::string> wanted = options_of(planned), defaults = options_of(defaulted);
+  for (const auto& [name, text] : wanted) {
+    // An option that is younger than the file had its default.
+    const auto found = got.find(name);
+    const std::string& had = found == got.end() ? defaults.at(name) : found->second;
+    if (had != text) differs(name, had, text);
+  }
+  for (const auto& [name, text] : got) {
+    if (!wanted.contains(name)) differs(name, text, "no such option");
+  }
+}
+
+std::vector<RunResult> load_results(const Plan& plan, const std::string& results) {
+  const std::string folder = results_folder(plan, results);
+  std::vector<RunResult> all;
+  std::map<std::string, std::pair<std::string, std::string>>
+      fingerprints;  // of data: with the first file's path
+  for (const std::uint64_t seed : plan.seeds) {
+    for (const Arm& arm : plan.arms) {
+      const std::string path = folder + "/" + result_name(arm.name, seed) + ".json";
+      if (!fs::exists(path)) continue;
+      RunResult result = result_from_json(read_file(path), path);
+      if (result.plan != plan.name || result.arm != arm.name || result.seed != seed)
+        fail(path,
+             "plan '" + result.plan + "', arm '" + result.arm + "', seed " + std::to_string(result.seed),
+             "plan '" + plan.name + "', arm '" + arm.name + "', seed " + std::to_string(seed),
+             "was the file renamed?");
+      Config config = arm.config;
+      config.seed = seed;
+      check_same_options(result.options, config, path);
+      const auto& [print, first] =
+          fingerprints.try_emplace(config.data + " " + config.tokens, result.data_fingerprint, path)
+              .first->second;
+      if (print != result.data_fingerprint)
+        fail(path + ": fingerprint of the data " + config.data, result.data_fingerprint,
+             print + " as in " + first, "the runs saw different text");
+      all.push_back(std::move(result));
+    }
+  }
+  return all;
+}
+
+}  // namespace ef

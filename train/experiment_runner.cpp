@@ -1,0 +1,577 @@
+// Running a sweep: each run is a child process of train, then of eval, in a folder of its own.
+//
+// Nothing is kept but what is on the disk, so a sweep may end at any instant and be started again: a result
+// file means that the run is done, report.html in its folder that training is, a checkpoint that it goes on
+// from there. Each run's folder has a lock that its child inherits: as long as that lives, whoever started
+// it, nobody else touches the folder.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+#include "engine/error.h"
+#include "train/experiment.h"
+#include "train/files.h"
+#include "train/live.h"
+#include "train/run.h"
+#include "train/safetensors.h"
+
+namespace ef {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+std::atomic<int> told_to_stop = 0;  // the signal
+
+// The second Ctrl-C ends at once, as the default handler is back; the children end with a checkpoint anyway.
+void on_stop(int signal) {
+  told_to_stop = signal;
+  std::signal(signal, SIG_DFL);
+}
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("model name")) return line.substr(std::min(line.size(), line.find(':') + 2));
+  }
+  return "unknown";
+}
+
+std::string compiler_name() {
+#ifdef __clang__
+  return std::string("clang++ ") + __clang_version__;
+#else
+  return std::string("g++ ") + __VERSION__;
+#endif
+}
+
+// ---- Processes
+
+// A file that only one process, and the children that inherit it, can hold.
+class Lock {
+ public:
+  explicit Lock(const std::string& path) : file_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
+    if (file_ < 0) fail("cannot write " + path + ": " + std::strerror(errno));
+    held_ = ::flock(file_, LOCK_EX | LOCK_NB) == 0;
+  }
+  ~Lock() { ::close(file_); }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+  bool held() const { return held_; }
+  int file() const { return file_; }
+
+ private:
+  int file_;
+  bool held_;
+};
+
+// Starts a program with its output appended to a file. The child keeps the lock, is in a process group of its
+// own (Ctrl-C in a terminal reaches the parent only, which passes it on once), and is told to stop if the
+// parent dies.
+pid_t start_process(const std::vector<std::string>& command, const std::string& output, const Lock& lock) {
+  std::vector<char*> argv;
+  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  const pid_t parent = ::getpid(), child = ::fork();
+  if (child < 0) fail("cannot start " + command[0] + ": " + std::strerror(errno));
+  if (child > 0) return child;
+  // Only calls that are safe between fork and exec.
+  ::setpgid(0, 0);
+#ifdef __linux__
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+#endif
+  if (::getppid() != parent) ::_exit(127);
+  const int in = ::open("/dev/null", O_RDONLY),
+            out = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0666);
+  if (in < 0 || out < 0 || ::dup2(in, 0) < 0 || ::dup2(out, 1) < 0 || ::dup2(out, 2) < 0) ::_exit(127);
+  ::fcntl(lock.file(), F_SETFD, 0);  // not closed by exec
+  ::execv(argv[0], argv.data());
+  ::_exit(127);
+}
+
+double seconds_of(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+}
+
+// The last line of a file that begins with "PROGRAM: ", without that; or its last line.
+std::string last_words(const std::string& path, const std::string& program) {
+  std::ifstream file(path);
+  std::string found, last;
+  for (std::string line; std::getline(file, line);) {
+    if (line.empty()) continue;
+    last = line;
+    if (line.starts_with(program + ": ")) found = line.substr(program.size() + 2);
+  }
+  return found.empty() ? last : found;
+}
+
+// ---- Runs
+
+struct Job {
+  enum class State { waiting, elsewhere, training, evaluating, finished, failed };
+
+  const Plan* plan;
+  const Arm* arm;
+  std::uint64_t seed;
+  std::string result, run;  // paths: the result file, the run's folder
+  State state = State::waiting;
+  double figure = std::nan("");  // the first measure, when finished
+
+  // While it runs:
+  std::unique_ptr<Lock> lock;
+  pid_t child = -1;
+  Clock::time_point started;
+  std::string program;
+  Index resumed_at = 0, done = 0;  // updates
+  double loss = std::nan("");
+
+  Job(const Plan& p, const Arm& a, std::uint64_t s) : plan(&p), arm(&a), seed(s) {}
+
+  bool running() const { return child > 0; }
+  bool over() const { return state == State::finished || state == State::failed; }
+  std::string label() const { return plan->name + ": " + arm->name + ", seed " + std::to_string(seed); }
+  std::string file(const char* name) const { return run + "/" + name; }
+  std::string output() const { return run + ".out"; }
+  Config config() const {
+    Config c = arm->config;
+    c.seed = seed;
+    c.name = fs::path(run).filename().string();
+    c.runs = fs::path(run).parent_path().string();
+    return c;
+  }
+};
+
+Index whole_number_after(const std::string& text, const std::string& before) {
+  const std::size_t at = text.find(before);
+  return at == std::string::npos ? -1 : std::atoll(text.c_str() + at + before.size());
+}
+
+// Step and loss of the last training line of metrics.jsonl, from the end of the file alone.
+void read_progress(Job& job) {
+  std::ifstream file(job.file("metrics.jsonl"), std::ios::binary);
+  if (!file) return;
+  file.seekg(0, std::ios::end);
+  const std::streamoff size = file.tellg(), tail = std::min<std::streamoff>(size, 20000);
+  file.seekg(size - tail);
+  std::string text(static_cast<std::size_t>(tail), '\0');
+  file.read(text.data(), tail);
+  text.resize(text.rfind('\n') + 1);  // npos + 1 is 0
+  const std::size_t mark = text.rfind("\"split\":\"train\"");
+  if (mark == std::string::npos) return;
+  const std::size_t begin = text.rfind('\n', mark) + 1, end = text.find('\n', mark);
+  const std::string line = text.substr(begin, end - begin);
+  if (!line.starts_with("{\"step\":")) return;  // cut off
+  const Record record = Record::parse(line);
+  job.done = record.step;
+  job.loss = record.value("loss");
+}
+
+// ---- The table
+
+std::string figure_text(double x) {
+  char text[32];
+  std::snprintf(text, sizeof text, std::fabs(x) < 100 ? "%.4f" : "%.2f", x);
+  return std::isnan(x) ? "-" : text;
+}
+
+std::string cell_of(const Job& job) {
+  char text[64];
+  switch (job.state) {
+    case Job::State::waiting:
+      return "waiting";
+    case Job::State::elsewhere:
+      return "elsewhere";
+    case Job::State::training:
+      std::snprintf(text, sizeof text, "%td/%td %s", job.done, job.plan->updates,
+                    figure_text(job.loss).c_str());
+      return text;
+    case Job::State::evaluating:
+      return "evaluating";
+    case Job::State::failed:
+      return "failed";
+    case Job::State::finished:
+      return "= " + figure_text(job.figure);
+  }
+  return "";
+}
+
+// A table of all runs that is drawn over itself in a terminal; elsewhere a line when a run ends.
+class Display {
+ public:
+  explicit Display(const std::vector<Job>& jobs) : jobs_(jobs), terminal_(isatty(STDOUT_FILENO) != 0) {}
+  ~Display() {
+    if (terminal_) draw("");
+  }
+
+  // A line that stays, above the table.
+  void print(const std::string& line) {
+    erase();
+    std::printf("%s\n", line.c_str());
+    std::fflush(stdout);
+  }
+
+  void update(const std::string& last_line) {
+    if (!terminal_ || seconds_since(drawn_) < 0.5) return;
+    drawn_ = Clock::now();
+    draw(last_line);
+  }
+
+ private:
+  void erase() {
+    if (lines_ > 0) std::printf("\033[%dA\033[J", lines_);
+    lines_ = 0;
+  }
+
+  void draw(const std::string& last_line) {
+    winsize size{};
+    const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0;
+    const std::size_t height = known ? size.ws_row : 24, width = known ? size.ws_col : 80;
+    // A heading for each plan, with its seeds; then a row an arm.
+    const auto padded = [](std::string text, std::size_t to) {
+      text.resize(std::max(to, text.size() + 1), ' ');
+      return text;
+    };
+    std::vector<std::string> rows;
+    std::size_t first_busy = 0;
+    for (std::size_t i = 0; i < jobs_.size(); ++i) {
+      const Plan& plan = *jobs_[i].plan;
+      if (jobs_[i].seed != plan.seeds.front()) continue;
+      if (jobs_[i].arm == &plan.arms.front()) {
+        std::string heading = padded(plan.name, 32);
+        for (const std::uint64_t seed : plan.seeds) heading += padded("seed " + std::to_string(seed), 18);
+        rows.push_back(heading.substr(0, width - 1));
+      }
+      std::string row = padded("  " + jobs_[i].arm->name, 32);
+      bool busy = false;
+      for (std::size_t s = 0; s < plan.seeds.size(); ++s) {
+        const Job& job = jobs_[i + s * plan.arms.size()];
+        row += padded(cell_of(job), 18);
+        busy = busy || job.running();
+      }
+      if (busy && first_busy == 0) first_busy = rows.size() - 1;
+      rows.push_back(row.substr(0, width - 1));
+    }
+    const std::size_t room = height > 4 ? height - 3 : 1;
+    const std::size_t begin = rows.size() <= room ? 0 : std::min(first_busy, rows.size() - room);
+    const std::size_t end = std::min(rows.size(), begin + room);
+    erase();
+    for (std::size_t i = begin; i < end; ++i) std::printf("%s\n", rows[i].c_str());
+    lines_ = static_cast<int>(end - begin);
+    if (rows.size() > end - begin) {
+      std::printf("(%zu of %zu lines)\n", end - begin, rows.size());
+      ++lines_;
+    }
+    if (!last_line.empty()) {
+      std::printf("%s\n", last_line.substr(0, width - 1).c_str());
+      ++lines_;
+    }
+    std::fflush(stdout);
+  }
+
+  const std::vector<Job>& jobs_;
+  bool terminal_;
+  int lines_ = 0;
+  Clock::time_point drawn_{};
+};
+
+// ---- The sweep
+
+class Sweep {
+ public:
+  Sweep(const std::vector<Plan>& plans, const SweepOptions& options) : options_(options), display_(jobs_) {
+    slots_ = options.jobs > 0 ? options.jobs : std::max<Index>(1, std::thread::hardware_concurrency());
+    for (const Plan& plan : plans) add(plan);
+    for (const Plan& plan : plans) check_test_text(plan);
+  }
+
+  // Children that still run when something goes wrong are told to stop, and waited for.
+  ~Sweep() {
+    for (const Job& job : jobs_) {
+      if (job.running()) ::kill(job.child, SIGTERM);
+    }
+    for (const Job& job : jobs_) {
+      if (job.running()) ::waitpid(job.child, nullptr, 0);
+    }
+  }
+  Sweep(const Sweep&) = delete;
+  Sweep& operator=(const Sweep&) = delete;
+
+  bool go() {
+    if (const std::size_t left = unfinished(); left > 0) {
+      display_.print(std::to_string(jobs_.size()) + " runs, " + std::to_string(jobs_.size() - left) +
+                     " of them have a result; " + std::to_string(slots_) + " at once");
+    }
+    bool stopping = false;
+    while (true) {
+      if (told_to_stop && !stopping) {
+        stopping = true;
+        display_.print("stopping: the runs write a checkpoint ...");
+        for (const Job& job : jobs_) {
+          if (job.running()) ::kill(job.child, SIGTERM);
+        }
+      }
+      for (Job& job : jobs_) {
+        if (job.running()) look_after(job, stopping);
+      }
+      const auto running =
+          std::count_if(jobs_.begin(), jobs_.end(), [](const Job& j) { return j.running(); });
+      if (stopping && running == 0) return unfinished() == 0;
+      if (!stopping) start_next(running);
+      if (unfinished() == 0) return true;
+      display_.update(std::to_string(jobs_.size() - unfinished()) + " of " + std::to_string(jobs_.size()) +
+                      " runs" + time_left());
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+
+ private:
+  // Seeds outside, arms inside: pairs are complete early.
+  void add(const Plan& plan) {
+    std::map<std::pair<std::string, std::uint64_t>, RunResult> there;
+    for (RunResult& result : load_results(plan, options_.results))
+      there.emplace(std::pair(result.arm, result.seed), std::move(result));
+    const std::string results = results_folder(plan, options_.results);
+    for (const std::uint64_t seed : plan.seeds) {
+      for (const Arm& arm : plan.arms) {
+        Job job(plan, arm, seed);
+        job.result = results + "/" + result_name(arm.name, seed) + ".json";
+        job.run = options_.runs + "/" + plan.name + "/" + result_name(arm.name, seed);
+        const auto found = there.find({arm.name, seed});
+        if (found != there.end())
+          settle(job, found->second);
+        else
+          check_begun(job);
+        jobs_.push_back(std::move(job));
+      }
+    }
+    if (there.size() == plan.seeds.size() * plan.arms.size()) return;
+    make_folder(results);
+    make_folder(options_.runs + "/" + plan.name);
+  }
+
+  static void settle(Job& job, const RunResult& result) {
+    job.state = result.failed() ? Job::State::failed : Job::State::finished;
+    const std::string& measure = job.plan->measures.front();
+    job.figure = measure.starts_with("test.") ? std::nan("") : result.figure(measure);  // not to be seen yet
+  }
+
+  static bool has_checkpoint(const Job& job) {
+    return fs::exists(job.file("config.json")) && fs::exists(job.file("checkpoint/last.safetensors"));
+  }
+
+  // A run that was begun with other options is not gone on with, nor thrown away.
+  static void check_begun(const Job& job) {
+    if (has_checkpoint(job) || fs::exists(job.file("report.html")))
+      check_same_options(options_of(load_config({job.run}).config), job.config(), job.run);
+  }
+
+  // A text to test on is asked for before the runs, not after them.
+  void check_test_text(const Plan& plan) const {
+    if (!plan.test || unfinished() == 0) return;
+    std::set<std::string> seen;
+    for (const Arm& arm : plan.arms) {
+      if (!seen.insert(arm.config.data + " " + arm.config.tokens).second) continue;
+      if (load_data(arm.config).test.ids.empty())
+        fail(plan.path + ": test", "nothing to test on in --data " + arm.config.data,
+             "a corpus with that part");
+    }
+  }
+
+  std::size_t unfinished() const {
+    return static_cast<std::size_t>(
+        std::count_if(jobs_.begin(), jobs_.end(), [](const Job& job) { return !job.over(); }));
+  }
+
+  void start_next(std::ptrdiff_t running) {
+    const bool looks = seconds_since(looked_) > 0.2;  // at what runs elsewhere
+    if (looks) looked_ = Clock::now();
+    for (Job& job : jobs_) {
+      if (running >= slots_) return;
+      if (job.state != Job::State::waiting && !(job.state == Job::State::elsewhere && looks)) continue;
+      auto lock = std::make_unique<Lock>(job.run + ".lock");
+      if (!lock->held()) {
+        job.state = Job::State::elsewhere;
+        continue;
+      }
+      if (fs::exists(job.result)) {  // made elsewhere since we looked
+        settle(job, result_from_json(read_file(job.result), job.result));
+        continue;
+      }
+      job.lock = std::move(lock);
+      begin(job);
+      ++running;
+    }
+  }
+
+  void begin(Job& job) {
+    check_begun(job);
+    job.resumed_at = 0;
+    if (fs::exists(job.file("report.html"))) return evaluate(job);
+    job.state = Job::State::training;
+    if (has_checkpoint(job)) {
+      const SafetensorsFile checkpoint(job.file("checkpoint/last.safetensors"));
+      const auto done = checkpoint.metadata().find("done");
+      job.resumed_at = done == checkpoint.metadata().end() ? 0 : std::atoll(done->second.c_str());
+      return start(job, "train", {"--resume", job.run});
+    }
+    fs::remove_all(job.run);
+    const std::string config = job.run + ".config.json";
+    write_atomically(config, to_json(job.config()));
+    start(job, "train", {"--config", config});
+  }
+
+  void start(Job& job, const std::string& program, std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), options_.programs + "/" + program);
+    job.program = program;
+    job.started = Clock::now();
+    job.child = start_process(arguments, job.output(), *job.lock);
+  }
+
+  // What is still to be evaluated; then the run is finished.
+  void evaluate(Job& job) {
+    job.state = Job::State::evaluating;
+    const auto eval = [&](const char* split, bool wanted) {
+      const std::string json = job.file((std::string("eval-") + split + ".json").c_str());
+      if (!wanted || fs::exists(json)) return false;
+      std::vector<std::string> arguments = {"--run", job.run, "--checkpoint", "best", "--workers", "1"};
+      arguments.insert(arguments.end(), {"--split", split, "--json", json});
+      if (!job.plan->context_evaluation) arguments.insert(arguments.end(), {"--context", "0"});
+      start(job, "eval", arguments);
+      return true;
+    };
+    if (eval("valid", job.plan->context_evaluation) || eval("test", job.plan->test)) return;
+    finish(job, "");
+  }
+
+  void look_after(Job& job, bool stopping) {
+    if (job.state == Job::State::training) read_progress(job);
+    int status = 0;
+    rusage usage{};
+    const pid_t ended = ::wait4(job.child, &status, WNOHANG, &usage);
+    if (ended == 0) return;
+    job.child = -1;
+    const bool trains = job.state == Job::State::training;
+    const int exit = ended > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    if (exit == 3 && trains) return finish(job, last_words(job.output(), "train"));
+    if (exit == 0 && (!trains || fs::exists(job.file("report.html")))) {
+      if (trains) keep_times(job, usage);
+      if (!stopping) return evaluate(job);
+    } else if (!stopping) {
+      const std::string hint = "the sweep has stopped; what it printed is in " + job.output();
+      if (exit == 2) fail(job.label() + ": " + last_words(job.output(), job.program), "", "", hint);
+      if (exit == 0) fail(job.label() + ": somebody stopped it", "", "", "the same command goes on");
+      fail(job.label() + ": " + job.program + " ended unexpectedly",
+           exit >= 0 ? "exit status " + std::to_string(exit)
+                     : std::string("a signal: ") + strsignal(WTERMSIG(status)),
+           "", hint);
+    }
+    job.state = Job::State::waiting;  // stopping: it has its checkpoint
+    job.lock.reset();
+  }
+
+  static void keep_times(const Job& job, const rusage& usage) {
+    const nlohmann::ordered_json json = {{"cpu", seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime)},
+                                         {"wall", seconds_since(job.started)},
+                                         {"from", job.resumed_at}};
+    write_atomically(job.file("seconds.json"), json.dump() + "\n");
+  }
+
+  void finish(Job& job, const std::string& failure) {
+    RunResult result = collect_result(job.run, failure);
+    result.plan = job.plan->name;
+    result.arm = job.arm->name;
+    result.seed = job.seed;
+    if (result.version != version()) result.version += std::string(", ended by ") + version();
+    // "step 17: NaN in ...": 16 updates were done.
+    if (const Index step = whole_number_after(failure, "step "); step > 0) result.steps = step - 1;
+    result.processor = processor_name();
+    result.compiler = compiler_name();
+    result.cores = std::thread::hardware_concurrency();
+    result.cpu_seconds = result.wall_seconds = std::nan("");
+    if (fs::exists(job.file("seconds.json"))) {
+      const auto seconds = nlohmann::json::parse(read_file(job.file("seconds.json")), nullptr, false);
+      if (seconds.is_object()) {
+        result.cpu_seconds = seconds.value("cpu", std::nan(""));
+        result.wall_seconds = seconds.value("wall", std::nan(""));
+        result.timed_steps = result.steps - seconds.value("from", Index{0});
+      }
+    }
+    write_atomically(job.result, to_json(result));
+    std::error_code ignored;  // weights are not kept; if they cannot be removed, nothing is lost
+    fs::remove_all(job.file("checkpoint"), ignored);
+    settle(job, result);
+    job.lock.reset();
+    if (std::isfinite(result.wall_seconds)) {
+      finished_seconds_ += result.wall_seconds;
+      finished_updates_ += static_cast<double>(result.timed_steps);
+    }
+    std::string line = job.label() + ": ";
+    if (result.failed())
+      line += "FAILED after " + std::to_string(result.steps) + " updates: " + failure;
+    else if (std::isfinite(job.figure))
+      line += job.plan->measures.front() + " " + figure_text(job.figure);
+    else
+      line += "finished";
+    display_.print(line + "   (" + std::to_string(jobs_.size() - unfinished()) + " of " +
+                   std::to_string(jobs_.size()) + time_left() + ")");
+  }
+
+  // From the seconds an update took in runs that have ended, or else in those that run.
+  std::string time_left() const {
+    double left = 0, seconds = finished_seconds_, updates = finished_updates_;
+    for (const Job& job : jobs_) {
+      if (job.over()) continue;
+      const Index done = job.running() ? job.done : 0;
+      left += static_cast<double>(std::max<Index>(0, job.plan->updates - done));
+      if (finished_updates_ > 0 || !job.running() || job.done <= job.resumed_at) continue;
+      seconds += seconds_since(job.started);
+      updates += static_cast<double>(job.done - job.resumed_at);
+    }
+    if (updates <= 0 || left <= 0) return "";
+    const auto at_once =
+        static_cast<double>(std::min<std::size_t>(static_cast<std::size_t>(slots_), unfinished()));
+    return ", " + clock_time(seconds / updates * left / at_once) + " left";
+  }
+
+  const SweepOptions& options_;
+  std::vector<Job> jobs_;
+  Display display_;
+  Index slots_ = 1;
+  Clock::time_point looked_{};
+  double finished_seconds_ = 0, finished_updates_ = 0;  // of the runs that have ended in this sweep
+};
+
+}  // namespace
+
+bool run_sweep(const std::vector<Plan>& plans, const SweepOptions& options) {
+  told_to_stop = 0;
+  std::signal(SIGINT, on_stop);
+  std::signal(SIGTERM, on_stop);
+  return Sweep(plans, options).go();
+}
+
+}  // namespace ef
