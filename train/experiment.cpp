@@ -8,6 +8,7 @@
 #include "train/experiment.h"
 #include "train/experiment_page.h"
 #include "train/files.h"
+#include "train/localize_results.h"
 
 namespace ef {
 namespace {
@@ -34,7 +35,7 @@ std::vector<Plan> load_plans(const std::vector<std::string>& paths) {
 
 void experiment(int argc, char** argv) {
   SweepOptions sweep;
-  std::string markdown, csv, page_path, figures;
+  std::string markdown, csv, page_path, figures, title, theory;
   bool summary_only = false;
   FieldList options;
   options.group = "Run";
@@ -47,6 +48,8 @@ void experiment(int argc, char** argv) {
   options.add("csv", csv, "a file for the summary as CSV");
   options.add("page", page_path, "a file for a page with figures, as report.html");
   options.add("figures", figures, "a folder for each figure of the page as SVG and CSV");
+  options.add("title", title, "the page's title (default: the names of the plans)");
+  options.add("theory", theory, "localize.json of localize: its tables and verdicts join the page");
   std::vector<std::string> paths;
   const auto given = parse_command_line(
       "experiment PLAN...",
@@ -70,11 +73,14 @@ void experiment(int argc, char** argv) {
     results.push_back(read_results(plan, sweep.results));
     summaries.push_back(results.back().summary);
   }
-  std::printf("%s", summary_text(summaries).c_str());
-  if (!markdown.empty()) write_atomically(markdown, summary_markdown(summaries));
+  const std::string localized = theory.empty() ? "" : read_file(theory);
+  const auto of_theory = theory.empty() ? std::vector<PredictionSummary>{} : localize_predictions(localized);
+  std::printf("%s", summary_text(summaries, of_theory).c_str());
+  if (!markdown.empty()) write_atomically(markdown, summary_markdown(summaries, of_theory));
   if (!csv.empty()) write_atomically(csv, summary_csv(summaries));
   if (page_path.empty() && figures.empty()) return;
-  const Page page = experiment_page(results);
+  Page page = experiment_page(results, localized);
+  if (!title.empty()) page.title = title;
   if (!page_path.empty()) write_page(page_path, page);
   if (!figures.empty()) export_figures(figures, page);
 }

@@ -169,6 +169,8 @@ struct PredictionSummary {
   Interval t{}, bootstrap{};
   std::size_t planned = 0, failed = 0;  // pairs; a pair fails where one of its runs did
   std::string words;                    // the verdict as a sentence
+  std::string evidence;                 // what it rests on: "5 pairs", "4000 draws"
+  std::string command;                  // what to type to see it
 };
 
 struct Summary {
@@ -189,15 +191,17 @@ Summary summarise(const Plan& plan, const std::vector<RunResult>& results);
 // than two pairs.
 Judgement judge(const Prediction& prediction, const Interval& t);
 
-// What all predictions of a claim say together, over several plans.
+// What all predictions of a claim say together, over several plans, and of `others`, which are about claims of
+// the plans but come from elsewhere.
 struct ClaimSummary {
   Statement claim;
   enum class Status { reproduced, partly, not_reproduced, not_run } status = Status::not_run;
   std::vector<const PredictionSummary*> predictions;
   std::string words;
 };
-// The summaries must outlive the result. Error if two plans say a claim differently.
-std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries);
+// The summaries and the others must outlive the result. Error if two plans say a claim differently.
+std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries,
+                                       const std::vector<PredictionSummary>& others = {});
 
 // What must be known to read the tables of a plan: what is missing, failed or hidden, how verdicts are made,
 // what made the results.
@@ -213,8 +217,11 @@ const char* text_of(Judgement judgement);
 const char* text_of(ClaimSummary::Status status);
 
 // For a terminal, as Markdown, and as CSV with a line for each arm and measure.
-std::string summary_text(const std::vector<Summary>& summaries);
-std::string summary_markdown(const std::vector<Summary>& summaries);
+// others: see judge_claims().
+std::string summary_text(const std::vector<Summary>& summaries,
+                         const std::vector<PredictionSummary>& others = {});
+std::string summary_markdown(const std::vector<Summary>& summaries,
+                             const std::vector<PredictionSummary>& others = {});
 std::string summary_csv(const std::vector<Summary>& summaries);
 
 // ---- Running

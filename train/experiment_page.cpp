@@ -6,6 +6,8 @@
 #include <map>
 #include <set>
 
+#include "train/localize_results.h"
+
 namespace ef {
 namespace {
 
@@ -357,11 +359,12 @@ PlanResults read_results(const Plan& plan, const std::string& results) {
   return p;
 }
 
-std::vector<Claim> claims_of(const std::vector<PlanResults>& plans) {
+std::vector<Claim> claims_of(const std::vector<PlanResults>& plans,
+                             const std::vector<PredictionSummary>& others) {
   std::vector<Summary> summaries;
   for (const PlanResults& p : plans) summaries.push_back(p.summary);
   std::vector<Claim> claims;
-  for (const ClaimSummary& c : judge_claims(summaries)) {
+  for (const ClaimSummary& c : judge_claims(summaries, others)) {
     Claim claim{.text = c.claim.says,
                 .source = c.claim.source == "paper" ? "Bao, Hataya and Karakida 2024" : "this project",
                 .verdict = verdict_of(c),
@@ -376,11 +379,8 @@ std::vector<Claim> claims_of(const std::vector<PlanResults>& plans) {
                                    .low = p->t.low,
                                    .high = p->t.high,
                                    .detail = q.measure + ", " + q.arm + " " + relation_text(q) + " against " +
-                                             q.against + ": " + p->words + ", " +
-                                             count_text(p->differences.size(), "pair")});
-      for (const PlanResults& plan : plans)
-        for (const PredictionSummary& one : plan.summary.predictions)
-          if (one.prediction.says == q.says) commands.insert(command_line(*plan.plan));
+                                             q.against + ": " + p->words + ", " + p->evidence});
+      commands.insert(p->command);
     }
     for (const std::string& line : commands) claim.command += (claim.command.empty() ? "" : "\n") + line;
     claims.push_back(std::move(claim));
@@ -412,16 +412,21 @@ Section section_of(const PlanResults& p) {
   return section;
 }
 
-Page experiment_page(const std::vector<PlanResults>& plans) {
+Page experiment_page(const std::vector<PlanResults>& plans, const std::string& theory) {
   Page page;
   std::string names;
   for (const PlanResults& p : plans) names += (names.empty() ? "" : ", ") + p.plan->name;
   page.title = names;
   page.lead = "What was predicted, what was measured, and what follows.";
-  page.contents = plans.size() > 1;
-  if (const std::vector<Claim> claims = claims_of(plans); !claims.empty())
+  page.contents = plans.size() > 1 || !theory.empty();
+  std::vector<PredictionSummary> of_theory;
+  if (!theory.empty()) of_theory = localize_predictions(theory);
+  if (const std::vector<Claim> claims = claims_of(plans, of_theory); !claims.empty())
     page.sections.push_back({"Verdicts", {Content(show(claims))}});
   for (const PlanResults& p : plans) page.sections.push_back(section_of(p));
+  if (!theory.empty()) {
+    for (Section& section : localize_sections(theory)) page.sections.push_back(std::move(section));
+  }
   return page;
 }
 

@@ -17,14 +17,16 @@ struct PlanResults {
 // Reads the result files, see load_results().
 PlanResults read_results(const Plan& plan, const std::string& results);
 
-// The claims of all plans with their verdicts, for show().
-std::vector<Claim> claims_of(const std::vector<PlanResults>& plans);
+// The claims of all plans with their verdicts, for show(). others: see judge_claims().
+std::vector<Claim> claims_of(const std::vector<PlanResults>& plans,
+                             const std::vector<PredictionSummary>& others = {});
 
 // What one plan found: curves over the seeds, paired differences, a table of arms, eigenvalues, site
 // profiles, and what to type. One section, headed by the plan's name.
 Section section_of(const PlanResults& plan);
 
-// Verdicts first, then a section for each plan.
-Page experiment_page(const std::vector<PlanResults>& plans);
+// Verdicts first, then a section for each plan. theory: what localize.json holds (train/localize_results.h),
+// whose predictions join those of the plans, and whose sections follow; "" for none.
+Page experiment_page(const std::vector<PlanResults>& plans, const std::string& theory = "");
 
 }  // namespace ef

@@ -66,6 +66,8 @@ PredictionSummary judge_prediction(const Plan& plan, const Prediction& p,
   s.t = t_interval(s.differences);
   s.bootstrap = bootstrap_interval(s.differences);
   const std::size_t n = s.differences.size();
+  s.evidence = count_text(n, "pair");
+  s.command = "build/bin/experiment " + plan.path;
   if (over < s.planned) {
     s.judgement = Judgement::not_run;
     s.words = "not run yet: " + std::to_string(over) + " of " + count_text(s.planned, "pair") + " done";
@@ -158,8 +160,15 @@ Summary summarise(const Plan& plan, const std::vector<RunResult>& results) {
   return summary;
 }
 
-std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries) {
+std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries,
+                                       const std::vector<PredictionSummary>& others) {
   std::vector<ClaimSummary> claims;
+  const auto take = [&](const std::vector<PredictionSummary>& predictions) {
+    for (const PredictionSummary& p : predictions) {
+      for (ClaimSummary& c : claims)
+        if (c.claim.id == p.prediction.claim) c.predictions.push_back(&p);
+    }
+  };
   for (const Summary& summary : summaries) {
     for (const Statement& claim : summary.plan->claims) {
       const auto same = std::find_if(claims.begin(), claims.end(),
@@ -170,11 +179,9 @@ std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries) {
         fail(summary.plan->path + ": claim '" + claim.id + "'", "'" + claim.says + "'",
              "'" + same->claim.says + "'", "two plans say it differently");
     }
-    for (const PredictionSummary& p : summary.predictions) {
-      for (ClaimSummary& c : claims)
-        if (c.claim.id == p.prediction.claim) c.predictions.push_back(&p);
-    }
+    take(summary.predictions);
   }
+  take(others);
   for (ClaimSummary& c : claims) {
     std::map<Judgement, std::vector<std::string>> said;
     for (const PredictionSummary* p : c.predictions) said[p->judgement].push_back(p->prediction.says);
@@ -362,7 +369,8 @@ std::string csv_number(double x) { return std::isfinite(x) ? number_text(x) : ""
 
 }  // namespace
 
-std::string summary_text(const std::vector<Summary>& summaries) {
+std::string summary_text(const std::vector<Summary>& summaries,
+                         const std::vector<PredictionSummary>& others) {
   std::string text;
   for (const Summary& summary : summaries) {
     const Plan& plan = *summary.plan;
@@ -383,14 +391,15 @@ std::string summary_text(const std::vector<Summary>& summaries) {
     for (const std::string& line : remarks(summary)) text += line + "\n";
     text += "\n";
   }
-  for (const ClaimSummary& c : judge_claims(summaries))
+  for (const ClaimSummary& c : judge_claims(summaries, others))
     text += "claim " + c.claim.id + " (" + c.claim.source + "): " + c.claim.says + "\n    " + c.words + "\n";
   return text;
 }
 
-std::string summary_markdown(const std::vector<Summary>& summaries) {
+std::string summary_markdown(const std::vector<Summary>& summaries,
+                             const std::vector<PredictionSummary>& others) {
   std::string text;
-  const std::vector<ClaimSummary> claims = judge_claims(summaries);
+  const std::vector<ClaimSummary> claims = judge_claims(summaries, others);
   if (!claims.empty()) {
     Rows rows = {{"claim", "source", "verdict"}};
     for (const ClaimSummary& c : claims) rows.push_back({c.claim.says, c.claim.source, c.words});

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "train/experiment.h"
 #include "train/page.h"
 
 namespace ef {
@@ -17,6 +18,10 @@ std::vector<std::string> agreement_texts(const std::string& json);
 
 // The same as sections of a page: curves, diagrams, tables. Error if this is no content of localize.json.
 std::vector<Section> localize_sections(const std::string& json);
+
+// What its softmax table says of claims of the paper, each as a difference between two matrices with a 95 %
+// interval (train/localize_claims.cpp). What is not in the table is left out. Error as above.
+std::vector<PredictionSummary> localize_predictions(const std::string& json);
 
 // Writes localize.json, theory.csv, softmax.csv, diagrams.csv (where there are diagrams) and report.html into
 // the folder, which it makes.

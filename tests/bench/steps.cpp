@@ -172,6 +172,7 @@ Row measure(const Case& chosen, Index worker_count, const std::string& python) {
   const double estimate = ours.seconds.back();
   const int block = std::max(1, static_cast<int>(0.3 / estimate)), rounds = estimate > 0.5 ? 7 : 12;
   const auto planned = static_cast<double>(trainer.plan().total());
+  const auto peak = static_cast<double>(peak_resident_bytes());  // in float32: tiles keep packed weights too
   const bool has_tiles = tiles::unavailable().empty();
   for (int attempt = 0;; ++attempt) {
     wait_until_quiet();
@@ -196,7 +197,7 @@ Row measure(const Case& chosen, Index worker_count, const std::string& python) {
     if (attempt == 4) fail("bench", "other programs busy in five attempts", "a quiet machine");
   }
 
-  const double peak = static_cast<double>(peak_resident_bytes()), median = ours.median();
+  const double median = ours.median();
   const Index share = (config.batch + worker_count - 1) / worker_count;
   const double work = flops(products(config, config.batch));
   Row row = {chosen.name,
