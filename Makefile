@@ -37,13 +37,13 @@ float     = $(patsubst %.cpp,$(BUILD)/float/%.o,$(1))
 double    = $(patsubst %.cpp,$(BUILD)/double/%.o,$(1))
 
 .DEFAULT_GOAL := all
-.PHONY: all programs tests run test run-tests bench check help setup format clean FORCE
+.PHONY: all programs tests run test run-tests bench paper paper-quick check help setup format clean FORCE
 
 all: setup
 	@$(MAKE) --no-print-directory -j$(JOBS) programs
 
 programs: $(PROGRAMS:%=$(BUILD)/%)
-	@ln -sfn $(notdir $(BUILD)) build/bin
+	@$(if $(SANITIZE),,ln -sfn $(notdir $(BUILD)) build/bin)
 tests: programs $(BUILD)/test-float $(BUILD)/test-double
 
 $(PROGRAMS:%=$(BUILD)/%): $(BUILD)/%: $(call float,train/%.cpp) $(call float,$(LIBRARY))
@@ -92,6 +92,27 @@ test: setup ## build and run all tests
 run-tests:
 	@$(BUILD)/test-double
 	@$(BUILD)/test-float
+
+# Results that are there are not made again: those of train/paper/results come with the sources. With
+# RESULTS=runs/paper/results all is run anew.
+PAPER    := screen ablate decide untied beyond
+RESULTS  ?=
+
+paper: setup ## the paper's claims, each tried, as runs/paper/report.html; runs what has no result yet
+	@$(MAKE) --no-print-directory -j$(JOBS) -s programs
+	@data/fetch wikitext-2
+	@data/fetch tinyshakespeare
+	@$(BUILD)/localize --out runs/paper/localize
+	@$(BUILD)/experiment $(PAPER:%=train/paper/%.json) $(if $(RESULTS),--results $(RESULTS)) \
+	  --title 'The paper, claim by claim' --theory runs/paper/localize/localize.json \
+	  --page runs/paper/report.html --markdown runs/paper/summary.md --csv runs/paper/summary.csv --figures runs/paper/figures
+
+paper-quick: setup ## the same within minutes, at budgets that decide little: to see how it works
+	@$(MAKE) --no-print-directory -j$(JOBS) -s programs
+	@$(BUILD)/localize --out runs/paper-quick/localize
+	@$(BUILD)/experiment train/paper/quick.json $(if $(wildcard data/corpora/wikitext-2/train.txt),train/paper/quick-wikitext.json) \
+	  --results runs/paper-quick/results --title 'The paper, in minutes: not its result' \
+	  --theory runs/paper-quick/localize/localize.json --page runs/paper-quick/report.html
 
 bench: setup ## times: training steps beside PyTorch, ops, growth, probes (PYTHON=python3: one with PyTorch)
 	@$(MAKE) --no-print-directory -j$(JOBS) -s $(BENCHES:%=$(BUILD)/bench-%)

@@ -313,6 +313,35 @@ std::vector<Content> profiles(const PlanResults& p) {
   return contents;
 }
 
+// The last attention patterns of the first seed that has them: the first head of each drawn arm.
+std::vector<Content> attention_maps(const PlanResults& p) {
+  AttentionMap map{.id = p.plan->name + "-attention-maps", .title = "Attention maps"};
+  for (const std::uint64_t seed : p.plan->seeds) {
+    Index step = 0;
+    bool several_heads = false;
+    for (const std::string& arm : drawn_arms(*p.plan)) {
+      for (const RunResult* run : good_runs(p, arm)) {
+        if (run->seed != seed) continue;
+        for (const RunResult::Array& array : run->arrays) {
+          if (array.name != "attn.map.map" || array.shape.size() != 4) continue;
+          const auto cells = static_cast<std::size_t>(array.shape[2] * array.shape[3]);
+          if (array.shape[2] != array.shape[3] || array.values.size() < cells) continue;
+          const auto end = array.values.begin() + static_cast<std::ptrdiff_t>(cells);
+          map.panels.push_back({arm, static_cast<int>(array.shape[2]), {array.values.begin(), end}});
+          step = std::max(step, array.step);
+          several_heads = several_heads || array.values.size() > cells;
+        }
+      }
+    }
+    if (map.panels.empty()) continue;
+    map.note = "One held-out sequence at step " + grouped(static_cast<double>(step)) + ", seed " +
+               std::to_string(seed) + (several_heads ? ", the first head of the first layer" : "") +
+               ". A cell is the attention to all its keys, the mean over its queries." + left_out(*p.plan);
+    return {draw(map)};
+  }
+  return {};
+}
+
 // ---- Claims
 
 Claim::Verdict verdict_of(Judgement judgement) {
@@ -401,6 +430,7 @@ Section section_of(const PlanResults& p) {
     contents.emplace_back(arm_table(p));
     contents.emplace_back(arm_options(*p.plan));
     add(contents, profiles(p));
+    add(contents, attention_maps(p));
     add(contents, spectra(p));
   }
   std::string notes;

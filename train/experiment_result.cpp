@@ -339,9 +339,11 @@ std::string to_json(const RunResult& r) {
     spectra.push_back({{"step", s.step}, {"layers", layers}});
   }
   json& arrays = whole["arrays"] = json::array();
-  for (const RunResult::Array& a : r.arrays)
+  for (const RunResult::Array& a : r.arrays) {
+    const int digits = key_of(a.name) == "map" ? 2 : 4;  // a map is to be looked at
     arrays.push_back(
-        {{"name", a.name}, {"step", a.step}, {"shape", a.shape}, {"values", numbers(a.values, 4)}});
+        {{"name", a.name}, {"step", a.step}, {"shape", a.shape}, {"values", numbers(a.values, digits)}});
+  }
   std::string text;
   write(whole, "", text);
   return text + "\n";
