@@ -137,8 +137,8 @@ EF_TILES inline __m512i larger(__m512i most, __m512i x) {
 }
 
 // Twice the bits of the largest |x| in each of the 32 lines of a panel: doubling drops the sign, and the
-// order of what is left is that of the numbers, infinity and NaN above all. `whole` promises that all 32 lines
-// exist and depth is a multiple of 32, so that no mask is needed; so it does below.
+// order of what is left is that of the numbers, infinity and NaN above all. `whole` promises that all 32
+// lines exist and depth is a multiple of 32, so that no mask is needed; so it does below.
 template <bool k_is_contiguous, bool whole>
 EF_TILES inline void largest(const Operand& o, Index line, Index k, Index depth, __m512i top[2]) {
   if constexpr (k_is_contiguous) {

@@ -279,7 +279,8 @@ TEST_CASE("a page of a plan shows verdicts, differences and what failed", "[expe
     const double off = static_cast<double>(i);
     p.results[i].curves = {{"valid.loss", -1, {10, 20}, {3 + off, 2 + off}}};
     p.results[i].spectra = {{10, {{{{1, 0.5}, {1, -0.5}}}}}, {20, {{{{2, 0.5}, {2, -0.5}}}}}};
-    p.results[i].arrays = {{"attn.profile.profile", 20, {1, 1, 2}, {0.25, 0.75}}};
+    p.results[i].arrays = {{"attn.profile.profile", 20, {1, 1, 2}, {0.25, 0.75}},
+                           {"attn.map.map", 20, {1, 1, 2, 2}, {1, 0, 0.25, 0.75}}};
   }
   p.summary = summarise(plan, p.results);
   const std::vector<Claim> claims = claims_of({p});
@@ -299,7 +300,7 @@ TEST_CASE("a page of a plan shows verdicts, differences and what failed", "[expe
     for (const Figure& figure : content.figures) csv[figure.id] = figure.csv;
   }
   for (const char* id : {"small-valid-loss", "small-difference-valid-loss", "small-attn-profile-profile",
-                         "small-eigenvalues"}) {
+                         "small-attention-maps", "small-eigenvalues"}) {
     INFO(id);
     CHECK(csv.contains(id));
   }
@@ -328,7 +329,9 @@ TEST_CASE("a claim is reproduced, partly, not, or not run yet", "[experiment]") 
   CHECK(claim({predicts("lower", 0), predicts("higher", 0)}, lower) ==
         "reproduced under these conditions; holds: \"lower\"; contradicted: \"higher\"");
   CHECK(claim({predicts("higher", 0)}, lower) == "not reproduced; contradicted: \"higher\"");
-  CHECK(claim({predicts("higher", 0)}, noise) == "not reproduced; undecided: \"higher\"");
+  CHECK(claim({predicts("higher", 0)}, noise) == "undecided: its prediction");
+  CHECK(claim({predicts("higher", 0), predicts("higher", 20)}, noise) ==
+        "not reproduced; contradicted: \"higher\"; undecided: \"higher\"");
   CHECK(claim({predicts("lower", 0)}, {-1, -1.1, -0.9}) == "not run yet: 0 of 1 prediction judged so far");
   CHECK(claim({}, lower) == "not run yet: no prediction speaks of it");
 }
@@ -346,6 +349,19 @@ TEST_CASE("claims are judged over all plans that speak of them", "[experiment]")
   REQUIRE(judge_claims(both).size() == 1);
   CHECK(judge_claims(both)[0].predictions.size() == 2);
   CHECK(judge_claims(both)[0].status == ClaimSummary::Status::partly);
+  // Predictions from elsewhere join the claims they name; those of other claims are left out.
+  const std::vector<Summary> one = {both[0]};
+  PredictionSummary elsewhere;
+  elsewhere.prediction.claim = "c";
+  elsewhere.judgement = Judgement::contradicted;
+  PredictionSummary unheard = elsewhere;
+  unheard.prediction.claim = "d";
+  CHECK(judge_claims(one)[0].status == ClaimSummary::Status::reproduced);
+  const std::vector<PredictionSummary> others = {elsewhere, unheard};
+  const std::vector<ClaimSummary> joined = judge_claims(one, others);
+  REQUIRE(joined.size() == 1);
+  CHECK(joined[0].predictions.size() == 2);
+  CHECK(joined[0].status == ClaimSummary::Status::partly);
   second["claims"]["c"]["says"] = "Another claim.";
   const Plan differs = load(folder, second);
   const std::vector<Summary> two = {both[0], summarise(differs, {})};

@@ -489,6 +489,21 @@ TEST_CASE("localize: all tables and diagrams, as text and as a page", "[localisa
     }
   }
   CHECK(localize_sections(json).size() == 3);
+  // Five questions of known answers; uniform attention has a quarter of the mass in each quarter.
+  const std::vector<PredictionSummary> predictions = localize_predictions(json);
+  REQUIRE(predictions.size() == 5);
+  for (const PredictionSummary& p : predictions) {
+    INFO(p.prediction.says << " " << p.effect);
+    CHECK(p.t.low < p.effect);
+    CHECK(p.effect < p.t.high);
+    CHECK(p.judgement == judge(p.prediction, p.t));
+    CHECK(contains(p.evidence, "16 random walks"));
+  }
+  CHECK(predictions[0].effect > 0.1);
+  CHECK(std::fabs(predictions[1].effect) < 0.1);
+  CHECK(predictions[0].judgement == Judgement::holds);
+  CHECK(localize_predictions(R"({"softmax": []})").empty());
+  check_throws([] { localize_predictions("{}"); }, {"localize.json"});
   check_throws([] { localize_sections("{}"); }, {"results of localize"});
   check_throws([] { localize_sections(R"({"theory": [1], "softmax": []})"); }, {"results of localize"});
 }

@@ -83,6 +83,7 @@ void experiment(int argc, char** argv) {
   if (!title.empty()) page.title = title;
   if (!page_path.empty()) write_page(page_path, page);
   if (!figures.empty()) export_figures(figures, page);
+  if (!page_path.empty()) std::printf("page: %s\n", page_path.c_str());
 }
 
 }  // namespace

@@ -191,11 +191,12 @@ Summary summarise(const Plan& plan, const std::vector<RunResult>& results);
 // than two pairs.
 Judgement judge(const Prediction& prediction, const Interval& t);
 
-// What all predictions of a claim say together, over several plans, and of `others`, which are about claims of
-// the plans but come from elsewhere.
+// What all predictions of a claim say together, over several plans, and of `others`, which are about claims
+// of the plans but come from elsewhere.
 struct ClaimSummary {
   Statement claim;
-  enum class Status { reproduced, partly, not_reproduced, not_run } status = Status::not_run;
+  // undecided: none holds, none is contradicted
+  enum class Status { reproduced, partly, not_reproduced, undecided, not_run } status = Status::not_run;
   std::vector<const PredictionSummary*> predictions;
   std::string words;
 };

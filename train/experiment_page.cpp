@@ -358,16 +358,16 @@ Claim::Verdict verdict_of(Judgement judgement) {
   return Claim::Verdict::not_run;
 }
 
-Claim::Verdict verdict_of(const ClaimSummary& c) {
-  const bool all_undecided = std::all_of(c.predictions.begin(), c.predictions.end(),
-                                         [](const auto* p) { return p->judgement == Judgement::undecided; });
-  switch (c.status) {
+Claim::Verdict verdict_of(ClaimSummary::Status status) {
+  switch (status) {
     case ClaimSummary::Status::reproduced:
       return Claim::Verdict::reproduced;
     case ClaimSummary::Status::partly:
       return Claim::Verdict::under_conditions;
     case ClaimSummary::Status::not_reproduced:
-      return all_undecided ? Claim::Verdict::undecided : Claim::Verdict::not_reproduced;
+      return Claim::Verdict::not_reproduced;
+    case ClaimSummary::Status::undecided:
+      return Claim::Verdict::undecided;
     case ClaimSummary::Status::not_run:
       return Claim::Verdict::not_run;
   }
@@ -396,7 +396,7 @@ std::vector<Claim> claims_of(const std::vector<PlanResults>& plans,
   for (const ClaimSummary& c : judge_claims(summaries, others)) {
     Claim claim{.text = c.claim.says,
                 .source = c.claim.source == "paper" ? "Bao, Hataya and Karakida 2024" : "this project",
-                .verdict = verdict_of(c),
+                .verdict = verdict_of(c.status),
                 .reason = c.words,
                 .id = "claim-" + slug(c.claim.id)};
     std::set<std::string> commands;

@@ -197,6 +197,8 @@ std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries,
       c.status = Status::not_run;
     else if (count(Judgement::holds) == all)
       c.status = Status::reproduced;
+    else if (count(Judgement::undecided) == all)
+      c.status = Status::undecided;
     else
       c.status = count(Judgement::holds) > 0 ? Status::partly : Status::not_reproduced;
 
@@ -208,6 +210,8 @@ std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries,
     if (c.status == Status::reproduced)
       c.words += all == 1 ? std::string(": its prediction holds")
                           : ": all " + std::to_string(all) + " predictions hold";
+    if (c.status == Status::undecided)
+      c.words += all == 1 ? std::string(": its prediction") : ": all " + std::to_string(all) + " predictions";
     if (c.status == Status::partly || c.status == Status::not_reproduced || (open > 0 && open < all)) {
       for (const Judgement verdict : {Judgement::holds, Judgement::contradicted, Judgement::undecided}) {
         if (count(verdict) > 0) c.words += std::string("; ") + text_of(verdict) + ": " + list(verdict);
@@ -239,6 +243,8 @@ const char* text_of(ClaimSummary::Status status) {
       return "reproduced under these conditions";
     case ClaimSummary::Status::not_reproduced:
       return "not reproduced";
+    case ClaimSummary::Status::undecided:
+      return "undecided";
     case ClaimSummary::Status::not_run:
       return "not run yet";
   }

@@ -23,17 +23,19 @@ struct Question {
   double margin = 0;
 };
 
-constexpr Matrix uniform = {0, 0}, no_mean = {0, 200}, narrow = {64, 64}, wide = {64, 3200}, early = {-64, 64};
+constexpr Matrix uniform = {0, 0}, no_mean = {0, 200}, narrow = {64, 64}, wide = {64, 3200},
+                 early = {-64, 64};
 
 constexpr Question questions[] = {
-    {"localises", "At tr W = 64 a smaller scale brings more of the attention to the last quarter of the sites.",
+    {"localises",
+     "At tr W = 64 a smaller scale brings more of the attention to the last quarter of the sites.",
      "last_quarter", narrow, wide, Direction::higher},
-    {"localises", "Without a mean the last quarter has its share, whatever the scale.", "last_quarter", no_mean,
-     uniform, Direction::near, 0.025},
+    {"localises", "Without a mean the last quarter has its share, whatever the scale.", "last_quarter",
+     no_mean, uniform, Direction::near, 0.025},
     {"rank-collapse", "Localised attention leaves tokens less alike than uniform attention does.", "residual",
      narrow, uniform, Direction::higher},
-    {"entropy-collapse", "At tr W = 64 a smaller scale keeps rows further from one-hot.", "row_entropy", narrow,
-     wide, Direction::higher},
+    {"entropy-collapse", "At tr W = 64 a smaller scale keeps rows further from one-hot.", "row_entropy",
+     narrow, wide, Direction::higher},
     {"trace", "A negative trace leaves tokens more alike than uniform attention does.", "residual", early,
      uniform, Direction::lower},
 };
@@ -64,15 +66,17 @@ std::vector<PredictionSummary> localize_predictions(const std::string& text) {
   try {
     const Json json = Json::parse(text);
     for (const Question& q : questions) {
-      const Json *arm = find_case(json.at("softmax"), q.arm), *against = find_case(json.at("softmax"), q.against);
+      const Json *arm = find_case(json.at("softmax"), q.arm),
+                 *against = find_case(json.at("softmax"), q.against);
       if (arm == nullptr || against == nullptr) continue;  // localize was asked about one matrix
       const Json &x = arm->at("statistics").at(q.statistic), &y = against->at("statistics").at(q.statistic);
       PredictionSummary p;
-      p.prediction = {q.claim,          q.says,      words_of(q.statistic), name_of(q.arm),
-                      name_of(q.against), q.direction, q.margin};
+      p.prediction = {q.claim,     q.says,  words_of(q.statistic), name_of(q.arm), name_of(q.against),
+                      q.direction, q.margin};
       p.effect = x.at("mean").get<double>() - y.at("mean").get<double>();
       // Both come from the same walks, which makes the true error smaller, if anything.
-      const double error = std::hypot(x.at("standard_error").get<double>(), y.at("standard_error").get<double>());
+      const double error =
+          std::hypot(x.at("standard_error").get<double>(), y.at("standard_error").get<double>());
       p.t = {p.effect - 1.96 * error, p.effect + 1.96 * error};
       p.judgement = judge(p.prediction, p.t);
       p.words = text_of(p.judgement);
