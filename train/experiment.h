@@ -104,7 +104,7 @@ struct RunResult {
     std::vector<std::vector<std::vector<std::complex<double>>>> eigenvalues;  // of layer, head
   };
   std::vector<Spectrum> spectra;  // at a dozen steps at most
-  struct Array {                  // the last reading of other arrays, such as attn.profile.profile
+  struct Array {  // the last reading of other arrays, such as attn.profile.profile; of maps the first head's
     std::string name;
     Index step = 0;
     std::vector<Index> shape;

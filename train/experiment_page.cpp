@@ -380,6 +380,33 @@ void add(std::vector<Content>& to, std::vector<Content> more) {
   for (Content& content : more) to.push_back(std::move(content));
 }
 
+// "3 of 4 predictions hold; 1 is undecided"
+std::string counts(const ClaimSummary& c) {
+  std::map<Judgement, std::size_t> number;
+  for (const PredictionSummary* p : c.predictions) ++number[p->judgement];
+  const std::size_t all = c.predictions.size(), holds = number[Judgement::holds];
+  if (all == 0) return "No prediction speaks of it.";
+  std::string text = std::to_string(holds) + " of " + count_text(all, "prediction");
+  text += holds == 1 || all == 1 ? " holds" : " hold";
+  for (const Judgement other : {Judgement::contradicted, Judgement::undecided, Judgement::not_run}) {
+    if (number[other] == 0) continue;
+    text += "; " + std::to_string(number[other]) + (number[other] == 1 ? " is " : " are ") + text_of(other);
+  }
+  return text + ".";
+}
+
+// All verdicts at one glance.
+std::string overview(const std::vector<Claim>& claims) {
+  Table table{.columns = {{"claim"}, {"whose"}, {"verdict"}}, .sortable = false, .heads = false};
+  for (const Claim& claim : claims) {
+    Cell name(claim.text), verdict(words_of(claim.verdict));
+    name.html = "<a href=\"#claim-" + slug(claim.id) + "\">" + escape_html(claim.text) + "</a>";
+    verdict.html = badge(claim.verdict);
+    table.rows.push_back({name, claim.source, verdict});
+  }
+  return show(table);
+}
+
 }  // namespace
 
 PlanResults read_results(const Plan& plan, const std::string& results) {
@@ -397,8 +424,8 @@ std::vector<Claim> claims_of(const std::vector<PlanResults>& plans,
     Claim claim{.text = c.claim.says,
                 .source = c.claim.source == "paper" ? "Bao, Hataya and Karakida 2024" : "this project",
                 .verdict = verdict_of(c.status),
-                .reason = c.words,
-                .id = "claim-" + slug(c.claim.id)};
+                .reason = counts(c),
+                .id = c.claim.id};
     std::set<std::string> commands;
     for (const PredictionSummary* p : c.predictions) {
       const Prediction& q = p->prediction;
@@ -452,7 +479,7 @@ Page experiment_page(const std::vector<PlanResults>& plans, const std::string& t
   std::vector<PredictionSummary> of_theory;
   if (!theory.empty()) of_theory = localize_predictions(theory);
   if (const std::vector<Claim> claims = claims_of(plans, of_theory); !claims.empty())
-    page.sections.push_back({"Verdicts", {Content(show(claims))}});
+    page.sections.push_back({"Verdicts", {Content(overview(claims)), Content(show(claims))}});
   for (const PlanResults& p : plans) page.sections.push_back(section_of(p));
   if (!theory.empty()) {
     for (Section& section : localize_sections(theory)) page.sections.push_back(std::move(section));

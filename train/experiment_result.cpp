@@ -226,7 +226,11 @@ void collect_arrays(const std::string& run_folder, Index last_step, RunResult& r
         result.spectra.push_back(spectrum_of(list[i].second, list[i].first));
       continue;
     }
-    const NpyArray array = read_npy(list.back().second);
+    NpyArray array = read_npy(list.back().second);
+    if (key_of(name) == "map" && array.shape.size() == 4 && !array.values.empty()) {
+      array.values.resize(static_cast<std::size_t>(array.shape[2] * array.shape[3]));  // of the first head
+      array.shape[0] = array.shape[1] = 1;
+    }
     if (array.values.size() > array_numbers) continue;
     result.arrays.push_back(
         {name, list.back().first, array.shape, {array.values.begin(), array.values.end()}});
