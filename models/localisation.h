@@ -65,12 +65,10 @@ char letter(Regime regime);  // . L M E m x
 // The conditions known to us are asymptotic ("eta small", "eta >> xi^2"). Ours are these, chosen so that each
 // asymptotic condition is met exactly in its limit:
 //   preferred  a half of the sites has at least 2/3 of the sum of the profile: twice the other half's.
-//   end        the last site has at least 1/2 of the largest value: late, else middle. For eta -> 0 this
-//   turns
+//   end        the last site has at least 1/2 of the largest value: late, else middle. For eta -> 0 it turns
 //              at |xi| = 2 lambda. (For the earlier half: the first site.)
 //   washed out no half is preferred (eta >> xi^2), and no rho reaches 1/4 (eta >> lambda^2): half of what
-//   every
-//              site has at xi = 0, eta -> 0.
+//              every site has at xi = 0, eta -> 0.
 inline constexpr double preferred_share = 2.0 / 3, end_share = 0.5, least_rho = 0.25;
 
 // What these are read from: the later half's share of the profile's sum (a site in the middle belongs to both

@@ -267,7 +267,7 @@ std::string relation_text(const Prediction& p) {
 }
 
 std::string budget_text(const Plan& plan) {
-  return std::to_string(plan.arms.size()) + " arms x " + count_text(plan.seeds.size(), "seed") + " x " +
+  return count_text(plan.arms.size(), "arm") + " x " + count_text(plan.seeds.size(), "seed") + " x " +
          std::to_string(plan.updates) + " updates";
 }
 

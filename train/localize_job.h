@@ -27,9 +27,8 @@ struct LocalizeOptions {
 
 // The content of localize.json:
 //   version, seed
-//   theory    for each case the last row under the surrogate, by site: formula, limit (both empty where
-//   tokens
-//             are normalised: the theory does not speak of them), measured, standard_error; its regimes
+//   theory    for each case the last row under the surrogate, by site: formula, limit (both empty for tokens
+//             that are normalised: the theory does not speak of them), measured, standard_error; its regimes
 //   softmax   for each case the statistics of the whole pattern: mean, standard_error
 //   diagrams  regimes over a grid of (trace, trace_square) by theory, surrogate and softmax, what they were
 //             read from, and the boundaries (only of all)
