@@ -380,6 +380,8 @@ void add(std::vector<Content>& to, std::vector<Content> more) {
   for (Content& content : more) to.push_back(std::move(content));
 }
 
+const std::string ours = "this project";
+
 // "3 of 4 predictions hold; 1 is undecided"
 std::string counts(const ClaimSummary& c) {
   std::map<Judgement, std::size_t> number;
@@ -397,14 +399,20 @@ std::string counts(const ClaimSummary& c) {
 
 // All verdicts at one glance.
 std::string overview(const std::vector<Claim>& claims) {
-  Table table{.columns = {{"claim"}, {"whose"}, {"verdict"}}, .sortable = false, .heads = false};
+  Table table{.columns = {{"claim"}, {"verdict"}}, .sortable = false, .heads = false};
   for (const Claim& claim : claims) {
     Cell name(claim.text), verdict(words_of(claim.verdict));
     name.html = "<a href=\"#claim-" + slug(claim.id) + "\">" + escape_html(claim.text) + "</a>";
+    if (claim.source == ours) name.html += " (" + claim.source + ")";
     verdict.html = badge(claim.verdict);
-    table.rows.push_back({name, claim.source, verdict});
+    table.rows.push_back({name, verdict});
   }
-  return show(table);
+  return show(table) + remark(
+                           "A prediction is reproduced if the whole 95 % interval is inside of what was "
+                           "predicted, not reproduced "
+                           "if the whole of it is outside, and undecided otherwise. Those about training "
+                           "were written before the "
+                           "runs; those about random walks repeat what was known.");
 }
 
 }  // namespace
@@ -422,7 +430,7 @@ std::vector<Claim> claims_of(const std::vector<PlanResults>& plans,
   std::vector<Claim> claims;
   for (const ClaimSummary& c : judge_claims(summaries, others)) {
     Claim claim{.text = c.claim.says,
-                .source = c.claim.source == "paper" ? "Bao, Hataya and Karakida 2024" : "this project",
+                .source = c.claim.source == "paper" ? "Bao, Hataya and Karakida 2024" : ours,
                 .verdict = verdict_of(c.status),
                 .reason = counts(c),
                 .id = c.claim.id};
