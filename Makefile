@@ -128,7 +128,7 @@ clean: ## remove all that was built
 	rm -rf build
 
 help: ## this list
-	@echo 'make           build the programs into build/bin/: $(PROGRAMS)'
-	@awk -F ' ## ' '/^[a-z]+:.* ## /{split($$1, name, ":"); printf "make %-9s %s\n", name[1], $$2}' $(MAKEFILE_LIST)
+	@echo 'make             build the programs into build/bin/: $(PROGRAMS)'
+	@awk -F ' ## ' '/^[a-z-]+:.* ## /{split($$1, name, ":"); printf "make %-11s %s\n", name[1], $$2}' $(MAKEFILE_LIST)
 	@echo 'Variables: CXX=clang++ (compiler), PORTABLE=1 (a build that any processor of this kind runs),'
 	@echo '           SANITIZE=1 (address and undefined-behaviour sanitisers), WERROR=1 (warnings are errors)'

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 
 #include "engine/error.h"
 #include "models/registry.h"
@@ -90,6 +91,11 @@ const Registered<Regulariser, L2OfQK> l2_of_qk("l2-qk", "squares of the query an
 // W is the product of the raw weights: a factor that the attention puts before it is left out. The paper's
 // words leave open what measures the scale; see Scale. Gradients are exact, and but for `variance` they take
 // matrix products of O(d k^2) a head only.
+//
+// The two terms pull against each other. Among W of rank k and of trace t, the least ||W||_F^2 (and tr W^2,
+// of a real spectrum) is t^2 / k, at t / k times a projector, so that the minimum of both terms lies at
+//   t = c / (1 + strength / (k hold)).
+// (`variance` is 0 there, and pulls at no mean.)
 using Scale = Tensor (*)(const QKProduct&);
 
 // ||W||_F^2, an upper bound of tr W^2 and of sum |eigenvalue|^2. Zero only for W = 0.
@@ -128,6 +134,22 @@ struct Locater : OverHeads {
           "locater: the scale tr W^2 has no minimum where W is not symmetric; the run stops if it runs away "
           "(frobenius and logit-variance are bounded)");
     }
+    warn_of_weak_hold(c.channels / c.heads);
+  }
+
+  // Where the minimum's trace is more than a tenth off, the mean is hardly held.
+  void warn_of_weak_hold(Index k) {
+    const bool fixed = config.mean == "initial" || (config.mean == "target" && config.target != 0);
+    const double enough = 9 * config.strength / static_cast<double>(k);
+    if (!fixed || measure == variance || config.strength == 0 || config.hold >= enough) return;
+    const double part = config.hold / (config.hold + enough / 9);
+    char text[200];
+    std::snprintf(
+        text, sizeof text,
+        "locater: hold %g is weak beside strength %g: their minimum has %.2g %% of the trace that is to "
+        "be held (with hold %.2g, 90 %%)",
+        config.hold, config.strength, 100 * part, enough);
+    warnings.push_back(text);
   }
 
   static Scale scale_of(const std::string& name) {

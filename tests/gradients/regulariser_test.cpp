@@ -247,7 +247,9 @@ TEST_CASE("nothing is added where nothing is asked for", "[regulariser]") {
 }
 
 TEST_CASE("the literal trace warns, and stops where it runs away", "[regulariser]") {
-  Fixture f(locater("trace", 1, 0), 1, 1, 8);
+  RegulariserConfig literal = locater("trace", 1, 0);
+  literal.mean = "running";
+  Fixture f(literal, 1, 1, 8);
   REQUIRE(f.regulariser->warnings.size() == 1);
   CHECK(contains(f.regulariser->warnings[0], "no minimum"));
   f.regulariser->prepare(*f.model, 0);  // a random W is no reason to stop
@@ -262,6 +264,46 @@ TEST_CASE("the literal trace warns, and stops where it runs away", "[regulariser
   CHECK(f.model->qk()[0].trace_square() == Approx(-f.model->qk()[0].frobenius_square()));
   check_throws<NumericalError>([&] { f.regulariser->prepare(*f.model, 7); },
                                {"step 8", "runs away", "frobenius"});
+}
+
+TEST_CASE("LocAteR's minimum has the trace that its formula says", "[regulariser]") {
+  // 8 channels in one head; c = 2. Plain descent from random weights.
+  for (const std::string scale : {"frobenius", "logit-variance"}) {
+    for (const double strength : {0.008, 0.08, 0.8}) {
+      INFO(scale << " " << strength);
+      Fixture f(locater(scale, strength, 0.1), 1, 1, 8);
+      f.regulariser->prepare(*f.model, 0);
+      for (int step = 0; step < 20000; ++step) {
+        f.backward();
+        for (Index i = 0; i < f.gradients.size(); ++i)
+          f.parameters.values()[i] -= Real(0.05) * f.gradients.data()[i];
+      }
+      const QKProduct p = f.model->qk()[0];
+      const double t = 2 / (1 + strength / (8 * 0.1));
+      CHECK(p.trace() / p.factor == Approx(t).epsilon(1e-3));
+      CHECK(p.frobenius_square() / (p.factor * p.factor) == Approx(t * t / 8).epsilon(1e-2));
+      CHECK(f.regulariser->warnings.empty() == (strength < 0.1));
+    }
+  }
+}
+
+TEST_CASE("a hold that is too weak for its strength is named", "[regulariser]") {
+  const auto warnings = [](auto change) {
+    RegulariserConfig r = locater("frobenius", 0.7, 0.1);
+    change(r);
+    return Fixture(r, 1, 1, 8).regulariser->warnings;
+  };
+  const std::vector<std::string> weak = warnings([](RegulariserConfig&) {});
+  REQUIRE(weak.size() == 1);
+  CHECK(contains(weak[0], "hold 0.1 is weak beside strength 0.7"));
+  CHECK(contains(weak[0], "53 %"));  // 1 / (1 + 0.7 / 0.8)
+  CHECK(contains(weak[0], "with hold 0.79, 90 %"));
+  CHECK(warnings([](RegulariserConfig& r) { r.mean = "initial"; }).size() == 1);
+  CHECK(warnings([](RegulariserConfig& r) { r.hold = 0; }).size() == 1);
+  CHECK(warnings([](RegulariserConfig& r) { r.hold = 0.8; }).empty());
+  CHECK(warnings([](RegulariserConfig& r) { r.mean = "running"; }).empty());
+  CHECK(warnings([](RegulariserConfig& r) { r.target = 0; }).empty());
+  CHECK(warnings([](RegulariserConfig& r) { r.scale = "variance"; }).empty());
 }
 
 TEST_CASE("mistakes in the choice of regularisers are refused", "[regulariser]") {
