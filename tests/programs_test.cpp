@@ -88,6 +88,11 @@ TEST_CASE("a killed run resumes to the same bytes", "[programs]") {
     CHECK(metrics(folder / "polite") == metrics(folder / "whole"));
     CHECK(weights(folder / "polite") == weights(folder / "whole"));
   }
+  SECTION("and goes on for longer, if told so, which its config.json then says") {
+    REQUIRE(run("train --resume " + (folder / "whole") + " --steps 1520").status == 0);
+    CHECK(contains(read_file(folder / "whole/config.json"), "\"steps\": 1520"));
+    CHECK(contains(metrics(folder / "whole"), "{\"step\":1520,"));
+  }
   SECTION("but not on other data, nor with other options") {
     folder.write("text.txt", stories(20000) + "More.\n");
     check_refused("train --resume " + (folder / "whole"), {"fingerprint", "changed"});

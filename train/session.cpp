@@ -72,8 +72,11 @@ class Session {
     if (resume.empty()) {
       save_config(run_, config_, corpus_, trainer_->parameters().count());
     } else {
-      check_fingerprint(corpus_, load_config(run_));
+      const SavedConfig saved = load_config(run_);
+      check_fingerprint(corpus_, saved);
       state_ = load_checkpoint(run_.last(), *trainer_);
+      if (saved.config.steps != config_.steps)
+        save_config(run_, config_, corpus_, trainer_->parameters().count());
       // A run that was killed may have written lines after its last checkpoint: they will come again.
       LineLog::keep_lines_if(run_.file("metrics.jsonl"), [&](std::string_view line) {
         const std::string prefix = "{\"step\":";
