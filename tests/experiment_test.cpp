@@ -314,6 +314,38 @@ TEST_CASE("a page of a plan shows verdicts, differences and what failed", "[expe
   CHECK(contains(page_html(experiment_page({p})), "Not run yet."));
 }
 
+TEST_CASE("of many arms, a page draws the best and leaves out what has not run", "[experiment]") {
+  const Folder folder;
+  json written = two_arms(1);
+  written["measures"] = json::array({"valid.loss", "attn.entropy.normalised"});
+  for (int i = 0; i < 18; ++i)
+    written["arms"]["lr " + std::to_string(i)] = "--lr 1e-" + std::to_string(i + 1);
+  const Plan plan = load(folder, written);
+  PlanResults p{&plan, {}, {}};
+  for (const Arm& arm : plan.arms) {
+    if (arm.name == "lr 17") continue;
+    // The first arms are the worst.
+    const double loss = 30 - static_cast<double>(p.results.size());
+    p.results.push_back(planted(plan, arm.name, 1, {{"valid.loss", loss}, {"attn.entropy.normalised", 1}}));
+    p.results.back().curves = {{"valid.loss", -1, {10}, {loss}}};
+  }
+  p.summary = summarise(plan, p.results);
+  std::map<std::string, std::string> csv;
+  std::string html;
+  for (const Content& content : section_of(p).contents) {
+    html += content.html;
+    for (const Figure& figure : content.figures) csv[figure.id] = figure.csv;
+  }
+  REQUIRE(csv.contains("small-difference-valid-loss"));
+  CHECK(contains(csv["small-difference-valid-loss"], "row,value,low,high\nlr 16,-18,"));
+  CHECK(!csv.contains("small-difference-attn-entropy-normalised"));
+  CHECK(contains(csv["small-valid-loss"], "lr 16"));
+  CHECK(contains(csv["small-valid-loss"], "a,"));  // the baseline, though it is the worst
+  CHECK(!contains(csv["small-valid-loss"], "lr 5,"));
+  CHECK(contains(html, "lr 16</th>"));
+  CHECK(!contains(html, "lr 17</th><td class=\"number\""));
+}
+
 TEST_CASE("a claim is reproduced, partly, not, or not run yet", "[experiment]") {
   const Folder folder;
   const auto claim = [&](const std::vector<json>& predictions, const std::vector<double>& differences) {

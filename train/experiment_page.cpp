@@ -13,39 +13,58 @@ namespace {
 
 // ---- Which arms are drawn, and how
 
+bool lower_is_better(const std::string& measure) {
+  return measure.find("loss") != std::string::npos || measure.find("perplexity") != std::string::npos ||
+         measure == "valid.excess";
+}
+
+// The arms of the plan that have results, those with the best value of its first measure first, as far as it
+// is known which is the better one.
+std::vector<const ArmSummary*> best_first(const PlanResults& p) {
+  std::vector<const ArmSummary*> arms;
+  for (const ArmSummary& arm : p.summary.arms)
+    if (arm.finished + arm.failed > 0) arms.push_back(&arm);
+  if (p.plan->measures.empty() || !lower_is_better(p.plan->measures[0])) return arms;
+  const auto value = [](const ArmSummary* arm) {
+    return arm->measures.empty() || std::isnan(arm->measures[0].mean) ? HUGE_VAL : arm->measures[0].mean;
+  };
+  std::stable_sort(arms.begin(), arms.end(), [&](auto* a, auto* b) { return value(a) < value(b); });
+  return arms;
+}
+
 // Eight colours beside the grey of the baseline. Where there are more arms, those of which predictions speak
-// come first.
-std::vector<std::string> drawn_arms(const Plan& plan) {
-  std::vector<std::string> order = {plan.baseline};
+// come first, then the best.
+std::vector<std::string> drawn_arms(const PlanResults& p) {
+  std::vector<std::string> order = {p.plan->baseline};
   const auto add = [&](const std::string& arm) {
     if (std::find(order.begin(), order.end(), arm) == order.end() && order.size() < 9) order.push_back(arm);
   };
-  for (const Prediction& p : plan.predictions) {
-    add(p.arm);
-    add(p.against);
+  for (const Prediction& prediction : p.plan->predictions) {
+    add(prediction.arm);
+    add(prediction.against);
   }
-  for (const Arm& arm : plan.arms) add(arm.name);
+  for (const ArmSummary* arm : best_first(p)) add(arm->arm);
   std::vector<std::string> drawn;  // in the plan's order
-  for (const Arm& arm : plan.arms)
+  for (const Arm& arm : p.plan->arms)
     if (std::find(order.begin(), order.end(), arm.name) != order.end()) drawn.push_back(arm.name);
   return drawn;
 }
 
 // 0 for the baseline, 1 to 8 for other arms that are drawn, -1 for those that are not.
-int colour_of(const Plan& plan, const std::string& arm) {
+int colour_of(const PlanResults& p, const std::string& arm) {
   int colour = 0;
-  for (const std::string& name : drawn_arms(plan)) {
-    if (name != plan.baseline) ++colour;
-    if (name == arm) return name == plan.baseline ? 0 : colour;
+  for (const std::string& name : drawn_arms(p)) {
+    if (name != p.plan->baseline) ++colour;
+    if (name == arm) return name == p.plan->baseline ? 0 : colour;
   }
   return -1;
 }
 
-std::string left_out(const Plan& plan) {
-  const std::size_t drawn = drawn_arms(plan).size();
-  if (drawn == plan.arms.size()) return "";
-  return " " + std::to_string(drawn) + " of " + std::to_string(plan.arms.size()) +
-         " arms are drawn, those of the predictions first.";
+std::string left_out(const PlanResults& p) {
+  const std::size_t drawn = drawn_arms(p).size();
+  if (drawn == p.plan->arms.size()) return "";
+  return " " + std::to_string(drawn) + " of " + std::to_string(p.plan->arms.size()) +
+         " arms are drawn: the baseline, those of predictions, then the best.";
 }
 
 std::vector<const RunResult*> good_runs(const PlanResults& p, const std::string& arm) {
@@ -104,11 +123,11 @@ bool worth_a_logarithm(const LineChart& chart, double ratio) {
 LineChart chart_of(const PlanResults& p, const std::string& name, const std::string& title,
                    const std::string& unit) {
   LineChart chart{.id = p.plan->name + "-" + slug(name), .title = title, .y_label = unit};
-  for (const std::string& arm : drawn_arms(*p.plan)) {
+  for (const std::string& arm : drawn_arms(p)) {
     OverSeeds line;
     for (const RunResult* run : good_runs(p, arm))
       for (const auto& [step, value] : over_layers(*run, name)) line.add(step, value);
-    Series series = line.series(arm, colour_of(*p.plan, arm));
+    Series series = line.series(arm, colour_of(p, arm));
     if (!series.points.empty()) chart.series.push_back(std::move(series));
   }
   chart.logarithmic = worth_a_logarithm(chart, 6);
@@ -120,7 +139,7 @@ std::vector<Content> curves(const PlanResults& p) {
   std::vector<Content> contents;
   LineChart loss = chart_of(p, "valid.loss", "Validation loss", "nats per token");
   if (loss.series.empty()) return {};
-  loss.note = "Lines are means over seeds, bands reach from the least to the greatest." + left_out(*p.plan);
+  loss.note = "Lines are means over seeds, bands reach from the least to the greatest." + left_out(p);
   contents.push_back(draw(loss));
   std::vector<Figure> small;
   std::vector<std::string> names = {"valid.perplexity", "attn.entropy.normalised"};
@@ -143,35 +162,48 @@ std::vector<Content> curves(const PlanResults& p) {
 
 // ---- Differences
 
-bool lower_is_better(const std::string& measure) {
-  return measure.find("loss") != std::string::npos || measure.find("perplexity") != std::string::npos ||
-         measure == "valid.excess";
-}
-
-// A row an arm, a figure a measure.
+// A row an arm, a figure a measure. Where there are many arms, only the first measure, the best on top: the
+// table has the rest.
 std::vector<Content> forests(const PlanResults& p) {
-  std::vector<Figure> plots;
-  for (std::size_t m = 0; !p.summary.arms.empty() && m < p.summary.arms[0].measures.size(); ++m) {
-    const std::string& measure = p.summary.arms[0].measures[m].measure;
+  constexpr std::size_t many = 16;
+  constexpr int half = 430;  // of the page's width
+  std::vector<const ArmSummary*> arms;
+  for (const ArmSummary& arm : p.summary.arms) arms.push_back(&arm);
+  if (arms.size() > many) arms = best_first(p);
+  bool wide = false;
+  std::vector<IntervalPlot> plots;
+  for (std::size_t m = 0; !arms.empty() && m < arms[0]->measures.size(); ++m) {
+    const std::string& measure = arms[0]->measures[m].measure;
     IntervalPlot plot{.id = p.plan->name + "-difference-" + slug(measure),
                       .title = measure + ": against " + p.plan->baseline,
                       .x_label = "difference, 95 % t interval"};
-    for (const ArmSummary& arm : p.summary.arms) {
-      const MeasureSummary& s = arm.measures[m];
+    for (const ArmSummary* arm : arms) {
+      const MeasureSummary& s = arm->measures[m];
       if (s.differences.empty()) continue;
-      const int colour = colour_of(*p.plan, arm.arm);
-      plot.rows.push_back({arm.arm, s.effect, s.t.low, s.t.high, std::max(0, colour), concise(s.effect, 3)});
+      const int colour = colour_of(p, arm->arm);
+      plot.rows.push_back({arm->arm, s.effect, s.t.low, s.t.high, std::max(0, colour), concise(s.effect, 3)});
+      wide = wide || arm->arm.size() > 26;
     }
     if (plot.rows.empty()) continue;
-    plot.width = 430;
     if (lower_is_better(measure)) {
       plot.better_low = "better";
       plot.better_high = "worse";
     }
-    plots.push_back(draw(plot));
+    plots.push_back(plot);
+    if (p.summary.arms.size() > many) break;
   }
-  if (plots.empty()) return {};
-  return {Content(plots, false)};
+  std::vector<Content> contents;
+  std::vector<Figure> small;
+  for (IntervalPlot& plot : plots) {
+    if (wide || plots.size() == 1) {
+      contents.push_back(draw(plot));
+      continue;
+    }
+    plot.width = half;
+    small.push_back(draw(plot));
+  }
+  if (!small.empty()) contents.emplace_back(small, false);
+  return contents;
 }
 
 // ---- Arms
@@ -189,8 +221,9 @@ std::string arm_table(const PlanResults& p) {
   table.columns.push_back(
       {"CPU seconds a run", true, "of the last process of each run; machines may differ"});
   for (const ArmSummary& arm : p.summary.arms) {
+    if (arm.finished + arm.failed == 0) continue;
     const std::string baseline = arm.arm == p.plan->baseline ? " (baseline)" : "";
-    std::vector<Cell> row = {Cell(arm.arm + baseline, "", colour_of(*p.plan, arm.arm)),
+    std::vector<Cell> row = {Cell(arm.arm + baseline, "", colour_of(p, arm.arm)),
                              Cell::number(static_cast<double>(arm.finished)),
                              Cell::number(static_cast<double>(arm.failed))};
     for (const MeasureSummary& m : arm.measures) {
@@ -228,7 +261,7 @@ std::vector<Content> spectra(const PlanResults& p) {
   for (const std::uint64_t seed : p.plan->seeds) {
     std::vector<const RunResult*> runs;
     std::vector<Index> steps;
-    for (const std::string& arm : drawn_arms(*p.plan)) {
+    for (const std::string& arm : drawn_arms(p)) {
       for (const RunResult* run : good_runs(p, arm)) {
         if (run->seed != seed || run->spectra.empty()) continue;
         std::vector<Index> its;
@@ -267,7 +300,7 @@ std::vector<Content> spectra(const PlanResults& p) {
       }
     }
     figure.note = "Seed " + std::to_string(seed) + ". All panels have the same scale." +
-                  (all > most ? " The first head of the first layer of each arm." : "") + left_out(*p.plan);
+                  (all > most ? " The first head of the first layer of each arm." : "") + left_out(p);
     return {draw(figure)};
   }
   return {};
@@ -287,7 +320,7 @@ std::vector<Content> profiles(const PlanResults& p) {
                     .y_label = kind.unit,
                     .from_zero = true,
                     .x_scale = LineChart::Scale::linear};
-    for (const std::string& arm : drawn_arms(*p.plan)) {
+    for (const std::string& arm : drawn_arms(p)) {
       OverSeeds line;
       for (const RunResult* run : good_runs(p, arm)) {
         for (const RunResult::Array& array : run->arrays) {
@@ -301,13 +334,13 @@ std::vector<Content> profiles(const PlanResults& p) {
           }
         }
       }
-      Series series = line.series(arm, colour_of(*p.plan, arm));
+      Series series = line.series(arm, colour_of(p, arm));
       if (!series.points.empty()) chart.series.push_back(std::move(series));
     }
     if (chart.series.empty()) continue;
     chart.note =
         "At the end, over layers, heads and seeds; bands reach from the least seed to the greatest." +
-        left_out(*p.plan);
+        left_out(p);
     contents.push_back(draw(chart));
   }
   return contents;
@@ -319,7 +352,7 @@ std::vector<Content> attention_maps(const PlanResults& p) {
   for (const std::uint64_t seed : p.plan->seeds) {
     Index step = 0;
     bool several_heads = false;
-    for (const std::string& arm : drawn_arms(*p.plan)) {
+    for (const std::string& arm : drawn_arms(p)) {
       for (const RunResult* run : good_runs(p, arm)) {
         if (run->seed != seed) continue;
         for (const RunResult::Array& array : run->arrays) {
@@ -336,7 +369,7 @@ std::vector<Content> attention_maps(const PlanResults& p) {
     if (map.panels.empty()) continue;
     map.note = "One held-out sequence at step " + grouped(static_cast<double>(step)) + ", seed " +
                std::to_string(seed) + (several_heads ? ", the first head of the first layer" : "") +
-               ". A cell is the attention to all its keys, the mean over its queries." + left_out(*p.plan);
+               ". A cell is the attention to all its keys, the mean over its queries." + left_out(p);
     return {draw(map)};
   }
   return {};

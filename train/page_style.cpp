@@ -48,6 +48,7 @@ th { font-weight: 400; }
 thead th { color: var(--muted); vertical-align: bottom; }
 tbody th { min-width: 8rem; }
 .scroll td:not(.number) { min-width: 6rem; }
+.scroll tbody th { position: sticky; left: 0; min-width: min(13rem, 40vw); background: var(--ground); }
 .scroll .badge, .scroll code { white-space: nowrap; }
 .number { text-align: right; white-space: nowrap; }
 thead .number { white-space: normal; }
