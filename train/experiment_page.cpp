@@ -11,6 +11,30 @@
 namespace ef {
 namespace {
 
+// ---- What measures are called
+
+struct Named {
+  const char *measure, *title, *unit;
+};
+constexpr Named all_named[] = {
+    {"valid.loss", "Validation loss", "nats per token"},
+    {"valid.perplexity", "Validation perplexity", ""},
+    {"attn.entropy.normalised", "Attention entropy", "1 is uniform, 0 one-hot"},
+    {"attn.profile.last_quarter", "Attention to the last quarter", "share"},
+    {"attn.logits.largest", "Largest logit", ""},
+    {"qk.spectrum.trace", "Trace of W", ""},
+    {"qk.spectrum.frobenius_square", "Scale of W", "‖W‖_F²"},
+    {"qk.spectrum.localisation", "Localisation of the spectrum", "tr W / √(k ‖W‖_F²)"},
+    {"resid.rank.frobenius", "Rank residual", "0: all tokens are alike"},
+};
+
+// Other measures are called what plans call them.
+Named named(const std::string& measure) {
+  for (const Named& one : all_named)
+    if (measure == one.measure) return one;
+  return {measure.c_str(), measure.c_str(), ""};
+}
+
 // ---- Which arms are drawn, and how
 
 bool lower_is_better(const std::string& measure) {
@@ -120,9 +144,9 @@ bool worth_a_logarithm(const LineChart& chart, double ratio) {
 }
 
 // Without lines if no run has such a curve.
-LineChart chart_of(const PlanResults& p, const std::string& name, const std::string& title,
-                   const std::string& unit) {
-  LineChart chart{.id = p.plan->name + "-" + slug(name), .title = title, .y_label = unit};
+LineChart chart_of(const PlanResults& p, const std::string& name) {
+  const Named words = named(name);
+  LineChart chart{.id = p.plan->name + "-" + slug(name), .title = words.title, .y_label = words.unit};
   for (const std::string& arm : drawn_arms(p)) {
     OverSeeds line;
     for (const RunResult* run : good_runs(p, arm))
@@ -137,7 +161,7 @@ LineChart chart_of(const PlanResults& p, const std::string& name, const std::str
 
 std::vector<Content> curves(const PlanResults& p) {
   std::vector<Content> contents;
-  LineChart loss = chart_of(p, "valid.loss", "Validation loss", "nats per token");
+  LineChart loss = chart_of(p, "valid.loss");
   if (loss.series.empty()) return {};
   loss.note = "Lines are means over seeds, bands reach from the least to the greatest." + left_out(p);
   contents.push_back(draw(loss));
@@ -147,10 +171,7 @@ std::vector<Content> curves(const PlanResults& p) {
     if (std::find(names.begin(), names.end(), measure) == names.end()) names.push_back(measure);
   for (const std::string& name : names) {
     if (name == "valid.loss") continue;
-    const std::string title = name == "valid.perplexity"          ? "Validation perplexity"
-                              : name == "attn.entropy.normalised" ? "Attention entropy"
-                                                                  : name;
-    LineChart chart = chart_of(p, name, title, title == "Attention entropy" ? "1 is uniform" : "");
+    LineChart chart = chart_of(p, name);
     if (chart.series.empty()) continue;
     chart.width = 430;
     chart.height = 230;
@@ -175,8 +196,8 @@ std::vector<Content> forests(const PlanResults& p) {
   for (std::size_t m = 0; !arms.empty() && m < arms[0]->measures.size(); ++m) {
     const std::string& measure = arms[0]->measures[m].measure;
     IntervalPlot plot{.id = p.plan->name + "-difference-" + slug(measure),
-                      .title = measure + ": against " + p.plan->baseline,
-                      .x_label = "difference, 95 % t interval"};
+                      .title = std::string(named(measure).title) + ", against " + p.plan->baseline,
+                      .x_label = measure + ": difference, 95 % t interval"};
     for (const ArmSummary* arm : arms) {
       const MeasureSummary& s = arm->measures[m];
       if (s.differences.empty()) continue;
