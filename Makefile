@@ -95,7 +95,7 @@ run-tests:
 
 # Results that are there are not made again: those of train/paper/results come with the sources. With
 # RESULTS=runs/paper/results all is run anew.
-PAPER    := pilot screen ablate beyond-story beyond-shakespeare beyond-deep
+PAPER    := pilot precision screen ablate beyond-story beyond-shakespeare beyond-deep
 RESULTS  ?=
 
 paper: setup ## the paper's claims, each tried, as runs/paper/report.html; runs what has no result yet
