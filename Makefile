@@ -94,16 +94,17 @@ run-tests:
 	@$(BUILD)/test-float
 
 # Results that are there are not made again: those of train/paper/results come with the sources. With
-# RESULTS=runs/paper/results all is run anew.
+# RESULTS=runs/paper/results all is run anew; WITH='--precision float32' then gives all arms further options.
 PAPER    := pilot precision screen ablate beyond-story beyond-shakespeare beyond-deep
 RESULTS  ?=
+WITH     ?=
 
 paper: setup ## the paper's claims, each tried, as runs/paper/report.html; runs what has no result yet
 	@$(MAKE) --no-print-directory -j$(JOBS) -s programs
 	@data/fetch wikitext-2
 	@data/fetch tinyshakespeare
 	@$(BUILD)/localize --out runs/paper/localize
-	@$(BUILD)/experiment $(PAPER:%=train/paper/%.json) $(if $(RESULTS),--results $(RESULTS)) \
+	@$(BUILD)/experiment $(PAPER:%=train/paper/%.json) $(if $(RESULTS),--results $(RESULTS)) $(if $(WITH),--with '$(WITH)') \
 	  --title 'The paper, claim by claim' --theory runs/paper/localize/localize.json \
 	  --page runs/paper/report.html --markdown runs/paper/summary.md --csv runs/paper/summary.csv --figures runs/paper/figures
 

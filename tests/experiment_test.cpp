@@ -138,6 +138,23 @@ TEST_CASE("a plan is read as it is written", "[experiment]") {
   CHECK(result_name("locater frobenius 16.5", 3) == "locater-frobenius-16.5-seed3");
 }
 
+TEST_CASE("further options count more than the plan's and less than those of arms", "[experiment]") {
+  const Folder folder;
+  json written = right_plan();
+  written["arms"]["rms"] = "--norm rms --layers 2";
+  const std::string path = folder.write("plan.json", written.dump());
+  const Plan plan = load_plan(path), other = load_plan(path, "--layers 3");
+  CHECK(other.arms[0].config.model.layers == 3);
+  CHECK(other.arms[1].config.model.layers == 2);
+  CHECK(summarise(other, {}).predictions[0].command.find("--with '--layers 3'") != std::string::npos);
+  // Results of the plan as it stands are not taken for its own.
+  fs::create_directories(folder / "small");
+  write_atomically(folder / "small/plain-seed3.json", to_json(planted(plan, "plain", 3, {})));
+  CHECK(load_results(plan, folder.path.string()).size() == 1);
+  check_throws([&] { load_results(other, folder.path.string()); }, {"--layers: got 1, expected 3"});
+  check_throws([&] { load_plan(path, "--layer 3"); }, {"plan.json", "layer"});
+}
+
 TEST_CASE("bad plans are refused before anything runs", "[experiment]") {
   const auto refused = [](const char* pointer, const json& value, const std::vector<std::string>& fragments) {
     json plan = right_plan();

@@ -21,12 +21,12 @@ std::string own_folder(const char* called) {
   return path.has_parent_path() ? path.parent_path().string() : ".";
 }
 
-std::vector<Plan> load_plans(const std::vector<std::string>& paths) {
+std::vector<Plan> load_plans(const std::vector<std::string>& paths, const std::string& with) {
   if (paths.empty()) fail("no plan", "", "", "experiment train/paper/quick.json");
   std::vector<Plan> plans;
   std::set<std::string> names;
   for (const std::string& path : paths) {
-    plans.push_back(load_plan(path));
+    plans.push_back(load_plan(path, with));
     if (!names.insert(plans.back().name).second)
       fail(path + ": name", plans.back().name, "another name", "two of the plans have it");
   }
@@ -35,13 +35,14 @@ std::vector<Plan> load_plans(const std::vector<std::string>& paths) {
 
 void experiment(int argc, char** argv) {
   SweepOptions sweep;
-  std::string markdown, csv, page_path, figures, title, theory;
+  std::string with, markdown, csv, page_path, figures, title, theory;
   bool summary_only = false;
   FieldList options;
   options.group = "Run";
   options.add("jobs", sweep.jobs, "runs at once (0: one for each processor)");
   options.add("runs", sweep.runs, "where the folders of runs stand while they are at work");
   options.add("results", sweep.results, "where result files go (default: results/ beside the plan)");
+  options.add("with", with, "further options for all arms: '--precision float32' (needs --results)");
   options.group = "Summary";
   options.add("summary", summary_only, "only say what the results say that are there");
   options.add("markdown", markdown, "a file for the summary as Markdown");
@@ -57,13 +58,18 @@ void experiment(int argc, char** argv) {
       options, argc, argv, &paths);
   for (const auto& [name, text] : given) options.set(name, text);
   if (sweep.jobs < 0) fail("--jobs", std::to_string(sweep.jobs), "at least 0");
+  if (!with.empty() && sweep.results.empty())
+    fail("--with", "no --results", "a folder for them", "the results are not those of the plan");
   sweep.programs = own_folder(argv[0]);
 
-  const std::vector<Plan> plans = load_plans(paths);
+  const std::vector<Plan> plans = load_plans(paths, with);
   const bool whole = summary_only || run_sweep(plans, sweep);
   if (!whole) {
     std::string command;
-    for (int i = 0; i < argc; ++i) command += std::string(" ") + argv[i];
+    for (int i = 0; i < argc; ++i) {
+      const std::string word = argv[i];
+      command += word.find(' ') == std::string::npos ? " " + word : " '" + word + "'";
+    }
     std::printf("stopped; to go on:%s\n", command.c_str());
     return;
   }

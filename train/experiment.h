@@ -51,6 +51,7 @@ struct Statement {
 struct Plan {
   std::string path;  // of its file
   std::string name, about, options, baseline;
+  std::string with;  // what load_plan() was given beside the file; in `options`, too
   Index updates = 0;
   std::vector<std::uint64_t> seeds;
   std::vector<Arm> arms;
@@ -64,7 +65,8 @@ struct Plan {
 
 // Error, before anything runs, for what a plan cannot mean: unknown keys, arms, claims, measures or options,
 // names that come twice.
-Plan load_plan(const std::string& path);
+// with: further options for all arms, which count more than the plan's `options` and less than those of arms.
+Plan load_plan(const std::string& path, const std::string& with = "");
 
 // ---- Results
 

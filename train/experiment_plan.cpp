@@ -298,7 +298,7 @@ const Arm* Plan::arm(const std::string& wanted) const {
   return nullptr;
 }
 
-Plan load_plan(const std::string& path) {
+Plan load_plan(const std::string& path, const std::string& with) {
   const json whole = parse(read_file(path), path);
   const Keys keys(whole, path,
                   {"name", "about", "options", "updates", "seeds", "arms", "grid", "baseline", "measures",
@@ -313,6 +313,8 @@ Plan load_plan(const std::string& path) {
     fail(path + ": name", "'" + plan.name + "'", "letters, digits and dashes", "it names a folder");
   plan.about = keys.text_or("about", "");
   plan.options = keys.text_or("options", "");
+  plan.with = with;
+  if (!with.empty()) plan.options += " " + with;  // of an option that comes twice, the last counts
 
   const json& updates = keys.at("updates", "a whole number");
   if (!updates.is_number_unsigned() || updates.get<Index>() < 1)

@@ -68,6 +68,7 @@ PredictionSummary judge_prediction(const Plan& plan, const Prediction& p,
   const std::size_t n = s.differences.size();
   s.evidence = count_text(n, "pair");
   s.command = "build/bin/experiment " + plan.path;
+  if (!plan.with.empty()) s.command += " --results FOLDER --with '" + plan.with + "'";
   if (over < s.planned) {
     s.judgement = Judgement::not_run;
     s.words = "not run yet: " + std::to_string(over) + " of " + count_text(s.planned, "pair") + " done";
