@@ -65,6 +65,8 @@ void use_precision(const std::string& name) {
   on_tiles = found->second;
 }
 
+bool products_on_tiles() { return on_tiles.has_value(); }
+
 #ifdef EF_DOUBLE
 Unchanging::Unchanging(const Real*, Index) {}
 Unchanging::~Unchanging() {}

@@ -88,6 +88,9 @@ Tensor embedding(const Tensor& table, std::span<const std::int32_t> ids, const S
 struct CrossEntropy {
   double divisor = 1;          // the sum over tokens is divided by this
   double label_smoothing = 0;  // this share of the target's probability is spread evenly over all V classes
+  // Of linear_cross_entropy: how a logit reaches the gradient, kept or recomputed. The numbers are the same up
+  // to rounding. Where no gradient is wanted, logits are never kept.
+  enum class Logits { automatic, kept, recomputed } logits = Logits::automatic;
 };
 inline constexpr std::int32_t ignored = -1;  // a target that is not scored
 // sum over rows of -log softmax(logits)[target] in nats, divided: logits [..., V] -> [1]. As many targets as

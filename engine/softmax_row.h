@@ -30,6 +30,13 @@ inline Real exponentials(const Real* x, Real* out, Index n, Real* total) {
   return top;
 }
 
+// The sum of e^(x[i] - c).
+inline Real sum_of_exponentials(const Real* x, Real c, Index n) {
+  Real s = 0;
+  EF_REDUCE(s) for (Index i = 0; i < n; ++i) s += fast_exp(x[i] - c);
+  return s;
+}
+
 // out = softmax(x); returns log(sum e^x). x and out may be the same.
 inline Real softmax_row(const Real* x, Real* out, Index n) {
   Real total = 0;

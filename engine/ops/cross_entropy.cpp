@@ -83,14 +83,150 @@ Tensor cross_entropy(const Tensor& logits, std::span<const std::int32_t> targets
   });
 }
 
-// cross_entropy(linear(x, w, {}), targets) in blocks of rows and classes. For a block of rows, each block of
-// logits is made and turned into e^(z - its row's largest) while it is in cache, with the sum; when all
-// classes have been seen, log(sum e^z) of a row is known, and each block becomes dz as above, for d(loss) =
-// 1:
+// cross_entropy(linear(x, w, {}), targets) in blocks of rows and classes, which fit into cache. With dz as
+// above for d(loss) = 1,
 //   dx = sum over blocks of dz w,   dw = sum over blocks of dz^T x.
-// As dz is at hand in the forward only, the forward does this work of the backward, which then multiplies by
-// the gradient of the loss. Saved: dx, and the smaller of dw and dz; so all logits are kept only where they
-// are few.
+// A block of dz needs log(sum e^z) of its rows, hence all their logits. Until that is known, the logits
+// either wait (as e^(z - its block's largest): kept()), or are dropped and computed once more (recomputed()):
+// that saves their way to memory and back, 16 bytes a logit, for 2 C operations. Both do the work of the
+// backward in the forward, where dz is at hand; the backward multiplies by the gradient of the loss.
+namespace {
+
+constexpr Index row_block = 256, class_block = 512;  // 512 KiB of float32 logits
+
+struct Head {
+  const Real *x, *w;  // [rows, c], [vocab, c]
+  Index rows, c, vocab;
+  std::span<const std::int32_t> targets;
+  Real smoothing, even, inverse;                           // s, s / V, 1 / divisor
+  Real *dx = nullptr, *dw = nullptr, *every_dz = nullptr;  // what is wanted; every_dz instead of dw
+
+  bool wants_gradients() const { return dx || dw || every_dz; }
+  Index target(Index row) const { return targets[static_cast<std::size_t>(row)]; }
+
+  void logits(Index first, Index n, Index v, Index width, Real* z) const {
+    gemm(as_is, transposed, n, width, c, 1, x + first * c, c, w + v * c, c, 0, z, width);
+  }
+  // What the logits [v, v + width) of a row take off its log(sum e^z) to make its loss.
+  double less(Index row, Index v, Index width, const Real* z) const {
+    const Index i = target(row) - v;
+    const Real of_target = i >= 0 && i < width ? (1 - smoothing) * z[i] : 0;
+    return static_cast<double>(of_target) + static_cast<double>(even * sum_if(smoothing > 0, z, width));
+  }
+  // What remains of dz when p / divisor is there: - q / divisor.
+  void subtract_target(Index row, Index v, Index width, Real* dz) const {
+    for (Index i = 0; even > 0 && i < width; ++i) dz[i] -= inverse * even;
+    const Index i = target(row) - v;
+    if (i >= 0 && i < width) dz[i] -= inverse * (1 - smoothing);
+  }
+  // Adds the products of dz of the rows [first, first + n) and the classes [v, v + width).
+  void add_products(Index first, Index n, Index v, Index width, const Real* dz) const {
+    if (dx) gemm(as_is, as_is, n, c, width, 1, dz, width, w + v * c, c, 1, dx + first * c, c);
+    if (dw) gemm(transposed, as_is, width, c, n, 1, dz, width, x + first * c, c, 1, dw + v * c, c);
+  }
+};
+
+// Calls visit(first, how many) for blocks of n things.
+template <class Visit>
+void each_block(Index n, Index block, Visit visit) {
+  for (Index first = 0; first < n; first += block) visit(first, std::min(block, n - first));
+}
+
+// The sum of the losses of all rows. The logits of a block of rows wait: in every_dz, or in scratch.
+double kept(const Head& head, Arena& arena) {
+  Scratch scratch(arena);
+  const Index most = std::min(row_block, head.rows), blocks = (head.vocab + class_block - 1) / class_block;
+  Real* const place = head.every_dz ? nullptr : scratch.reals(most * head.vocab);
+  Real *const tops = scratch.reals(most * blocks), *const sums = scratch.reals(most * blocks);
+  Real *const top = scratch.reals(most), *const sum = scratch.reals(most);
+  double total = 0;
+  each_block(head.rows, row_block, [&](Index first, Index n) {
+    Real* const all = head.every_dz ? head.every_dz + first * head.vocab : place;  // block after block
+    each_block(head.vocab, class_block, [&](Index v, Index width) {
+      Real* const z = all + n * v;
+      head.logits(first, n, v, width, z);
+      for (Index r = 0; r < n; ++r) {
+        if (head.target(first + r) == ignored) continue;
+        Real* row = z + r * width;
+        total -= head.less(first + r, v, width, row);
+        const Index at = r * blocks + v / class_block;
+        tops[at] = exponentials(row, row, width, &sums[at]);
+      }
+    });
+    for (Index r = 0; r < n; ++r) {
+      if (head.target(first + r) == ignored) continue;
+      const Real *row_tops = tops + r * blocks, *row_sums = sums + r * blocks;
+      top[r] = largest(row_tops, blocks);
+      sum[r] = 0;
+      for (Index b = 0; b < blocks; ++b) sum[r] += row_sums[b] * fast_exp(row_tops[b] - top[r]);
+      total += static_cast<double>(top[r] + std::log(sum[r]));
+    }
+    each_block(head.wants_gradients() ? head.vocab : 0, class_block, [&](Index v, Index width) {
+      Real* const dz = all + n * v;
+      for (Index r = 0; r < n; ++r) {
+        Real* row = dz + r * width;
+        if (head.target(first + r) == ignored) {
+          std::fill_n(row, width, Real(0));
+          continue;
+        }
+        const Real share = head.inverse / sum[r] * fast_exp(tops[r * blocks + v / class_block] - top[r]);
+        for (Index i = 0; i < width; ++i) row[i] *= share;
+        head.subtract_target(first + r, v, width, row);
+      }
+      head.add_products(first, n, v, width, dz);
+    });
+  });
+  return total;
+}
+
+// The same, with two passes over the classes: the first finds log(sum e^z), the second makes dz.
+double recomputed(const Head& head, Arena& arena) {
+  Scratch scratch(arena);
+  const Index rows = head.rows, vocab = head.vocab;
+  Real* const place = scratch.reals(std::min(row_block, rows) * std::min(class_block, vocab));
+  Real *const tops = scratch.reals(rows), *const sums = scratch.reals(rows);
+  double total = 0;
+  each_block(vocab, class_block, [&](Index v, Index width) {
+    each_block(rows, row_block, [&](Index first, Index n) {
+      head.logits(first, n, v, width, place);
+      for (Index r = first; r < first + n; ++r) {
+        if (head.target(r) == ignored) continue;
+        const Real* z = place + (r - first) * width;
+        total -= head.less(r, v, width, z);
+        const Real before = v > 0 ? tops[r] : z[0], top = std::max(before, largest(z, width));
+        sums[r] = (v > 0 ? sums[r] * fast_exp(before - top) : 0) + sum_of_exponentials(z, top, width);
+        tops[r] = top;
+      }
+    });
+  });
+  Real* const log_sums = tops;
+  for (Index r = 0; r < rows; ++r) {
+    if (head.target(r) == ignored) continue;
+    log_sums[r] = tops[r] + std::log(sums[r]);
+    total += static_cast<double>(log_sums[r]);
+  }
+  each_block(head.wants_gradients() ? vocab : 0, class_block, [&](Index v, Index width) {
+    each_block(rows, row_block, [&](Index first, Index n) {
+      Real* const dz = head.every_dz ? head.every_dz + first * vocab + n * v : place;
+      head.logits(first, n, v, width, dz);
+      for (Index r = first; r < first + n; ++r) {
+        Real* row = dz + (r - first) * width;
+        if (head.target(r) == ignored) {
+          std::fill_n(row, width, Real(0));
+          continue;
+        }
+        for (Index i = 0; i < width; ++i) row[i] = head.inverse * fast_exp(row[i] - log_sums[r]);
+        head.subtract_target(r, v, width, row);
+      }
+      head.add_products(first, n, v, width, dz);
+    });
+  });
+  return total;
+}
+
+}  // namespace
+
+// Saved: dx, and the smaller of dw and dz; so dz is kept as a whole only where it is small.
 Tensor linear_cross_entropy(const Tensor& x, const Tensor& w, std::span<const std::int32_t> targets,
                             const CrossEntropy& options) {
   const char* const op = "linear_cross_entropy";
@@ -103,87 +239,41 @@ Tensor linear_cross_entropy(const Tensor& x, const Tensor& w, std::span<const st
   for (const std::int32_t target : targets) {
     if (target != ignored) check_target(op, target, vocab);
   }
-  const Real smoothing = Real(options.label_smoothing), even = smoothing / Real(vocab);
-  const Real inverse = Real(1 / options.divisor);
-  constexpr Index row_block = 256, class_block = 512;  // 512 KiB of float32 logits
 
   Tape& tape = Tape::current();
+  Arena& arena = tape.activations();
   Tensor loss = tape.output(op, {1}, {x, w});
-  const bool wants_dx = loss.grad && x.grad, wants_dw = loss.grad && w.grad, keeps_dz = wants_dw && rows <= c;
-  Real* dx = wants_dx ? tape.activations().allocate<Real>(x.size()) : nullptr;
-  Real* dz = keeps_dz ? tape.activations().allocate<Real>(rows * vocab) : nullptr;
-  Real* dw = wants_dw && !keeps_dz ? tape.activations().allocate<Real>(w.size()) : nullptr;
-  if (dw) std::fill_n(dw, w.size(), Real(0));
-
-  // Calls visit(first class, number of classes, where the block lies that belongs to n rows at z).
-  const auto each_class_block = [=](Real* z, Index n, auto visit) {
-    for (Index v = 0; v < vocab; v += class_block) visit(v, std::min(class_block, vocab - v), z + n * v);
-  };
-  double total = 0;
-  {
-    Scratch scratch(tape.activations());
-    const Index most = std::min(row_block, rows), blocks = (vocab + class_block - 1) / class_block;
-    Real* const place = dz ? nullptr : scratch.reals(most * vocab);
-    Real *const tops = scratch.reals(most * blocks), *const sums = scratch.reals(most * blocks);
-    Real *const top = scratch.reals(most), *const sum = scratch.reals(most);
-    for (Index first = 0; first < rows; first += row_block) {
-      const Index n = std::min(row_block, rows - first);
-      const Real* x_block = x.data + first * c;
-      Real* z = dz ? dz + first * vocab : place;
-      const auto target_of = [&](Index r) -> Index { return targets[static_cast<std::size_t>(first + r)]; };
-
-      each_class_block(z, n, [&](Index v, Index width, Real* block) {
-        gemm(as_is, transposed, n, width, c, 1, x_block, c, w.data + v * c, c, 0, block, width);
-        for (Index r = 0; r < n; ++r) {
-          Real* row = block + r * width;
-          const Index target = target_of(r), at = r * blocks + v / class_block;
-          if (target == ignored) continue;
-          if (target >= v && target < v + width)
-            total -= static_cast<double>((1 - smoothing) * row[target - v]);
-          total -= static_cast<double>(even * sum_if(smoothing > 0, row, width));
-          tops[at] = exponentials(row, row, width, &sums[at]);
-        }
-      });
-      for (Index r = 0; r < n; ++r) {
-        if (target_of(r) == ignored) continue;
-        const Real *row_tops = tops + r * blocks, *row_sums = sums + r * blocks;
-        top[r] = largest(row_tops, blocks);
-        sum[r] = 0;
-        for (Index b = 0; b < blocks; ++b) sum[r] += row_sums[b] * fast_exp(row_tops[b] - top[r]);
-        total += static_cast<double>(top[r] + std::log(sum[r]));
-      }
-      if (!wants_dx && !wants_dw) continue;
-      if (dx) std::fill_n(dx + first * c, n * c, Real(0));
-      each_class_block(z, n, [&](Index v, Index width, Real* block) {
-        for (Index r = 0; r < n; ++r) {
-          Real* row = block + r * width;
-          const Index target = target_of(r);
-          if (target == ignored) {
-            std::fill_n(row, width, Real(0));
-            continue;
-          }
-          const Real share = inverse / sum[r] * fast_exp(tops[r * blocks + v / class_block] - top[r]);
-          const Real less = inverse * even;
-          for (Index i = 0; i < width; ++i) row[i] = share * row[i] - less;
-          if (target >= v && target < v + width) row[target - v] -= inverse * (1 - smoothing);
-        }
-        if (dx) gemm(as_is, as_is, n, c, width, 1, block, width, w.data + v * c, c, 1, dx + first * c, c);
-        if (dw) gemm(transposed, as_is, width, c, n, 1, block, width, x_block, c, 1, dw + v * c, c);
-      });
+  const Real smoothing = Real(options.label_smoothing);
+  Head head{
+      x.data, w.data, rows, c, vocab, targets, smoothing, smoothing / Real(vocab), Real(1 / options.divisor)};
+  if (loss.grad && x.grad) {
+    head.dx = arena.allocate<Real>(x.size());
+    std::fill_n(head.dx, x.size(), Real(0));
+  }
+  if (loss.grad && w.grad) {
+    if (rows <= c) {
+      head.every_dz = arena.allocate<Real>(rows * vocab);
+    } else {
+      head.dw = arena.allocate<Real>(w.size());
+      std::fill_n(head.dw, w.size(), Real(0));
     }
   }
-  loss.data[0] = Real(total / options.divisor);
+  using Logits = CrossEntropy::Logits;
+  const bool drops = options.logits == Logits::recomputed || !head.wants_gradients() ||
+                     (options.logits == Logits::automatic && blas::products_on_tiles());
+  loss.data[0] = Real((drops ? recomputed(head, arena) : kept(head, arena)) / options.divisor);
+
   return tape.record(loss, [=] {
     const Real dy = loss.grad[0];
     Real *x_grad = x.grad, *w_grad = w.grad;
-    for (Index i = 0; dx && i < rows * c; ++i) x_grad[i] += dy * dx[i];
-    for (Index i = 0; dw && i < vocab * c; ++i) w_grad[i] += dy * dw[i];
-    for (Index first = 0; dz && first < rows; first += row_block) {
-      const Index n = std::min(row_block, rows - first);
-      each_class_block(dz + first * vocab, n, [&](Index v, Index width, Real* block) {
-        gemm(transposed, as_is, width, c, n, dy, block, width, x.data + first * c, c, 1, w_grad + v * c, c);
+    for (Index i = 0; head.dx && i < rows * c; ++i) x_grad[i] += dy * head.dx[i];
+    for (Index i = 0; head.dw && i < vocab * c; ++i) w_grad[i] += dy * head.dw[i];
+    each_block(head.every_dz ? rows : 0, row_block, [&](Index first, Index n) {
+      each_block(vocab, class_block, [&](Index v, Index width) {
+        const Real* dz = head.every_dz + first * vocab + n * v;
+        gemm(transposed, as_is, width, c, n, dy, dz, width, x.data + first * c, c, 1, w_grad + v * c, c);
       });
-    }
+    });
   });
 }
 

@@ -11,6 +11,7 @@
 #include "engine/parameters.h"
 #include "engine/random.h"
 #include "engine/tape.h"
+#include "engine/tiles.h"
 #include "models/layers.h"
 #include "tests/bench/common.h"
 #include "train/command_line.h"
@@ -231,6 +232,42 @@ std::vector<std::string> measure(const Op& op) {
   return row;
 }
 
+// The head of case A, whose logits are 68 million, with both ways of CrossEntropy::Logits, in turns.
+void compare_heads() {
+  const Config config = config_of("A");
+  const Batch batch = random_batch(config, 1);
+  const Index count = batch.scored, c = config.model.channels, v = config.model.vocab;
+  std::vector<Real> x(static_cast<std::size_t>(count * c)), w(static_cast<std::size_t>(v * c)), dx = x,
+                                                                                                dw = w;
+  fill(x.data(), count * c, 1);
+  fill(w.data(), v * c, 0.05);
+  std::vector<std::vector<std::string>> rows = {{"precision", "logits kept, ms", "recomputed, ms", "ratio"}};
+  std::vector<const char*> precisions = {"float32"};
+  if (tiles::unavailable().empty()) precisions.insert(precisions.end(), {"split3", "split2", "bf16"});
+  for (const char* precision : precisions) {
+    blas::use_precision(precision);
+    const blas::Unchanging weights(w.data(), v * c);
+    Times kept, recomputed;
+    using Logits = CrossEntropy::Logits;
+    for (int turn = 0; turn < 3; ++turn) {
+      for (auto [logits, times] : {std::pair{Logits::kept, &kept}, {Logits::recomputed, &recomputed}}) {
+        Tape tape;
+        const Tape::Scope scope(tape);
+        const auto head = [&] {
+          tape.reset();
+          linear_cross_entropy({{count, c}, x.data(), dx.data(), "x"}, {{v, c}, w.data(), dw.data(), "w"},
+                               batch.targets, {static_cast<double>(count), 0, logits});
+        };
+        times->seconds.push_back(time(0, head).median());
+      }
+    }
+    rows.push_back({precision, text("%.0f", 1e3 * kept.median()), text("%.0f", 1e3 * recomputed.median()),
+                    text("%.2f", recomputed.median() / kept.median())});
+  }
+  blas::use_precision("float32");
+  std::printf("### The head with cross-entropy: logits kept, or computed twice\n\n%s\n", table(rows).c_str());
+}
+
 void run() {
   blas::use_one_thread();
   std::printf("## Each op alone, beside its bound\n\n%s\n", machine().c_str());
@@ -263,6 +300,7 @@ void run() {
   wide.add_head();
   measure_all(wide);
   std::printf("%s\n", table(rows).c_str());
+  compare_heads();
 }
 
 }  // namespace

@@ -479,6 +479,10 @@ const std::vector<OpCheck>& op_checks() {
       {"linear_cross_entropy", "plain", [](Draw& d) { return linear_cross_entropy_trial(d, false, {}); }},
       {"linear_cross_entropy", "some ignored, divided, smoothed",
        [](Draw& d) { return linear_cross_entropy_trial(d, true, {.divisor = 3.7, .label_smoothing = 0.1}); }},
+      {"linear_cross_entropy", "logits recomputed",
+       [](Draw& d) {
+         return linear_cross_entropy_trial(d, true, {2, 0.1, CrossEntropy::Logits::recomputed});
+       }},
       {"eigenvalues", "real", [](Draw& d) { return eigenvalues_trial(d, false, true); }},
       {"eigenvalues", "pairs", [](Draw& d) { return eigenvalues_trial(d, true, true); }},
       {"eigenvalues", "squares of both parts", [](Draw& d) { return eigenvalues_trial(d, d.coin(), false); }},
@@ -712,25 +716,57 @@ TEST_CASE("add and mul repeat b over the leading axes of a", "[ops]") {
   CHECK(values_of(mul(a.tensor(), b.tensor())) == std::vector<Real>{10, 40, 90, 40, 100, 180});
 }
 
-TEST_CASE("linear_cross_entropy is cross_entropy of linear, for any number of blocks of rows", "[ops]") {
-  for (const Index rows : {1, 5, 128, 129, 300}) {
-    INFO(rows << " rows");
-    constexpr Index channels = 6, vocab = 11;
-    std::vector<std::int32_t> targets;
-    for (Index i = 0; i < rows; ++i)
-      targets.push_back(i % 5 == 2 ? ignored : static_cast<std::int32_t>(i % vocab));
-    const CrossEntropy options{7, 0.1};
-    Leaf x1({rows, channels}, 1), w1({vocab, channels}, 2), x2 = x1, w2 = w1;
-    Tape tape;
-    const Tape::Scope scope(tape);
-    const Tensor fused = linear_cross_entropy(x1.tensor(), w1.tensor(), targets, options);
-    const Tensor composed = cross_entropy(linear(x2.tensor(), w2.tensor(), {}), targets, options);
-    CHECK(fused.data[0] == Approx(composed.data[0]).epsilon(1e-13));
-    tape.backward(add(fused, composed));
-    CHECK(distance(x1.gradient, x2.gradient) < 1e-13);
-    CHECK(distance(w1.gradient, w2.gradient) < 1e-13);
-    // Without gradients the value is the same.
-    CHECK(linear_cross_entropy(x1.constant(), w1.constant(), targets, options).data[0] == fused.data[0]);
+TEST_CASE("linear_cross_entropy is cross_entropy of linear, for any number of blocks", "[ops]") {
+  using Logits = CrossEntropy::Logits;
+  // The op takes 256 rows and 512 classes at a time. Logits of up to +-30 let the largest one of a row move
+  // from block to block.
+  for (const auto& [rows, vocab] :
+       {std::pair<Index, Index>{1, 11}, {5, 11}, {256, 512}, {257, 513}, {600, 1100}}) {
+    for (const Logits logits : {Logits::kept, Logits::recomputed}) {
+      for (const double smoothing : {0.0, 0.1}) {
+        INFO(rows << " rows, " << vocab << " classes, " << (logits == Logits::kept ? "kept" : "recomputed")
+                  << ", smoothing " << smoothing);
+        constexpr Index channels = 6;
+        std::vector<std::int32_t> targets;
+        for (Index i = 0; i < rows; ++i)
+          targets.push_back(i % 5 == 2 ? ignored : static_cast<std::int32_t>(i * 7 % vocab));
+        const CrossEntropy options{7, smoothing, logits};
+        Leaf x1({rows, channels}, 1), w1({vocab, channels}, 2);
+        for (Real& x : x1.values) x *= 4;
+        Leaf x2 = x1, w2 = w1;
+        Tape tape;
+        const Tape::Scope scope(tape);
+        const Tensor fused = linear_cross_entropy(x1.tensor(), w1.tensor(), targets, options);
+        const Tensor composed = cross_entropy(linear(x2.tensor(), w2.tensor(), {}), targets, options);
+        CHECK(fused.data[0] == Approx(composed.data[0]).epsilon(1e-13));
+        tape.backward(add(fused, composed));
+        CHECK(distance(x1.gradient, x2.gradient) < 1e-12);
+        CHECK(distance(w1.gradient, w2.gradient) < 1e-12);
+        // Without gradients the value is the same.
+        CHECK(linear_cross_entropy(x1.constant(), w1.constant(), targets, options).data[0] ==
+              Approx(fused.data[0]).epsilon(1e-14));
+      }
+    }
+  }
+}
+
+TEST_CASE("linear_cross_entropy: a NaN or infinite logit shows in the loss, kept or recomputed", "[ops]") {
+  using Logits = CrossEntropy::Logits;
+  constexpr Index rows = 20, vocab = 1100, channels = 3;
+  const std::vector<std::int32_t> targets(rows, 4);
+  for (const Logits logits : {Logits::kept, Logits::recomputed}) {
+    for (const Index at : {0, 700, 1099}) {  // a class of each block
+      for (const Real bad : {std::numeric_limits<Real>::quiet_NaN(), std::numeric_limits<Real>::infinity()}) {
+        Leaf x({rows, channels}, 1), w({vocab, channels}, 2);
+        w.values[static_cast<std::size_t>(at * channels)] = bad;
+        Tape tape;
+        const Tape::Scope scope(tape);
+        CHECK_FALSE(
+            std::isfinite(linear_cross_entropy(x.tensor(), w.tensor(), targets, {1, 0, logits}).data[0]));
+        CHECK_FALSE(
+            std::isfinite(linear_cross_entropy(x.constant(), w.constant(), targets, {1, 0, logits}).data[0]));
+      }
+    }
   }
 }
 
