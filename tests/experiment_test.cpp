@@ -385,6 +385,31 @@ TEST_CASE("a claim is reproduced, partly, not, or not run yet", "[experiment]") 
   CHECK(claim({}, lower) == "not run yet: no prediction speaks of it");
 }
 
+TEST_CASE("a claim is not finished while some of its predictions wait", "[experiment]") {
+  const Folder folder;
+  json first = two_arms(3), second = two_arms(3);
+  first["predictions"] = json::array({predicts("lower", 0)});
+  second["predictions"] = json::array({predicts("higher", 0)});
+  second["name"] = "other";
+  first["claims"]["of-ours"] = {{"says", "Ours."}, {"source", "ours"}};
+  // The paper's claims come first, whatever the order in the plans.
+  second["claims"]["of-paper"] = {{"says", "Theirs."}, {"source", "paper"}};
+  const Plan a = load(folder, first), b = load(folder, second);
+  const std::vector<Summary> both = {summarise(a, planted_pairs(a, "valid.loss", {-1, -1.1, -0.9})),
+                                     summarise(b, {})};
+  const std::vector<ClaimSummary> claims = judge_claims(both);
+  REQUIRE(claims.size() == 3);
+  CHECK(claims[0].claim.id == "c");
+  CHECK(claims[0].status == ClaimSummary::Status::unfinished);
+  CHECK(claims[0].words == "not finished: 1 of 2 predictions judged so far; holds: \"lower\"");
+  CHECK(claims[1].claim.id == "of-paper");
+  CHECK(claims[2].claim.id == "of-ours");
+  // Of a plan without results, no table of dashes.
+  const std::string text = summary_text(both), markdown = summary_markdown(both);
+  CHECK(contains(text, "==== other: 2 arms x 3 seeds x 40 updates\nA test.\n\nNot run yet.\n"));
+  CHECK(contains(markdown, "Budget: 2 arms x 3 seeds x 40 updates.\n\nNot run yet.\n"));
+}
+
 TEST_CASE("claims are judged over all plans that speak of them", "[experiment]") {
   const Folder folder;
   json first = two_arms(3), second = two_arms(3);
@@ -586,6 +611,50 @@ TEST_CASE("a sweep that is killed and started again ends as one that was not", "
     CHECK(refused.status == 2);
     CHECK(contains(refused.text, "--lr: got 0.01, expected 0.02"));
   }
+}
+
+TEST_CASE("a plan that waits is not run, and says why", "[experiment]") {
+  const Folder folder;
+  json plan = right_plan();
+  plan["options"] = small_options(folder.write("text", stories(20000)));
+  plan["waits"] = "its arms are settled later";
+  plan["test"] = true;  // there is none, which matters when it is to be run
+  folder.write("plan.json", plan.dump());
+  const Outcome waiting = run("experiment " + start_line(folder, "waiting"));
+  INFO(waiting.text);
+  CHECK(waiting.status == 0);
+  CHECK(contains(waiting.text, "left out: 4 runs of small, as its arms are settled later"));
+  CHECK(contains(waiting.text, "Not run yet: its arms are settled later."));
+  CHECK(contains(waiting.text, "claim norm (ours): RMS norm is better.\n    not run yet"));
+  CHECK(figures(folder, "waiting", "small").empty());
+}
+
+TEST_CASE("--possible leaves out what this machine cannot run, and names it", "[experiment]") {
+  const Folder folder;
+  json plan = right_plan();
+  plan["options"] = small_options(folder.write("text", stories(20000)));
+  plan["seeds"] = {1};
+  plan["arms"] = {{"plain", ""}, {"on tiles", "--precision bf16"}, {"no data", "--data nowhere/text"}};
+  plan.erase("claims");
+  plan.erase("predictions");
+  folder.write("plan.json", plan.dump());
+  setenv("EIGENFORMER_NO_TILES", "1", 1);
+  const Outcome strict = run("experiment " + start_line(folder, "strict"));
+  const Outcome possible = run("experiment --possible " + start_line(folder, "possible"));
+  const Outcome again = run("experiment --possible " + start_line(folder, "possible"));
+  unsetenv("EIGENFORMER_NO_TILES");
+  CHECK(strict.status == 2);
+  INFO(possible.text);
+  CHECK(possible.status == 0);
+  CHECK(contains(possible.text,
+                 "left out: 1 run of small, as --precision bf16 needs AMX tiles: EIGENFORMER_NO"));
+  CHECK(contains(possible.text, "left out: 1 run of small, as there is no nowhere/text"));
+  CHECK(contains(possible.text, "valid.loss"));  // the summary
+  const auto made = figures(folder, "possible", "small");
+  REQUIRE(made.size() == 1);
+  CHECK(made.contains("plain-seed1.json"));
+  CHECK(contains(again.text, "left out: 1 run of small"));  // for as long as they are missing
+  CHECK_FALSE(contains(again.text, "at once"));             // nothing was run
 }
 
 TEST_CASE("an arm that fails is a result, a mistake ends the sweep", "[experiment]") {

@@ -224,14 +224,15 @@ TEST_CASE("table: keys for sorting, alignment, the order at first, short rows", 
 TEST_CASE("verdicts: a word and a sign for each, predictions with their intervals", "[page]") {
   using V = Claim::Verdict;
   std::set<std::string> badges, signs;
-  for (const V v : {V::reproduced, V::under_conditions, V::not_reproduced, V::undecided, V::not_run}) {
+  for (const V v :
+       {V::reproduced, V::under_conditions, V::not_reproduced, V::undecided, V::unfinished, V::not_run}) {
     const std::string html = badge(v);
     CHECK(contains(html, "</span> " + words_of(v) + "</span>"));
     badges.insert(words_of(v));
     signs.insert(html.substr(html.find("hidden=\"true\">"), 18));
   }
-  CHECK(badges.size() == 5);
-  CHECK(signs.size() == 5);
+  CHECK(badges.size() == 6);
+  CHECK(signs.size() == 6);
   const std::string html = show(std::vector<Claim>{{.text = "A claim",
                                                     .source = "Somebody 2024",
                                                     .verdict = V::under_conditions,

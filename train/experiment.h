@@ -5,6 +5,8 @@
 //   name, about          the name is that of its folders
 //   options              of train, for all runs, as a line of text: "--preset paper --dropout 0"
 //   updates, seeds       the budget of each run; whole numbers
+//   waits                why its runs are not to be made yet: "its arms are settled by the screening"; so that
+//                        predictions can stand before the arms do
 //   arms                 name -> further options, in the order of the tables
 //   grid                 list of {"name": "locater {c}", "options": "... --target {c}", "c": [8, 16]}: more
 //                        arms, one for each combination of the lists; the first list changes slowest
@@ -52,6 +54,7 @@ struct Plan {
   std::string path;  // of its file
   std::string name, about, options, baseline;
   std::string with;  // what load_plan() was given beside the file; in `options`, too
+  std::string waits;
   Index updates = 0;
   std::vector<std::uint64_t> seeds;
   std::vector<Arm> arms;
@@ -197,12 +200,14 @@ Judgement judge(const Prediction& prediction, const Interval& t);
 // of the plans but come from elsewhere.
 struct ClaimSummary {
   Statement claim;
-  // undecided: none holds, none is contradicted
-  enum class Status { reproduced, partly, not_reproduced, undecided, not_run } status = Status::not_run;
+  // undecided: none holds, none is contradicted; unfinished: some are judged, others not yet
+  enum class Status { reproduced, partly, not_reproduced, undecided, unfinished, not_run };
+  Status status = Status::not_run;
   std::vector<const PredictionSummary*> predictions;
   std::string words;
 };
-// The summaries and the others must outlive the result. Error if two plans say a claim differently.
+// The paper's claims first. The summaries and the others must outlive the result. Error if two plans say a
+// claim differently.
 std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries,
                                        const std::vector<PredictionSummary>& others = {});
 
@@ -211,6 +216,8 @@ std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries,
 std::vector<std::string> remarks(const Summary& summary);
 // "5 arms x 2 seeds x 1000 updates"
 std::string budget_text(const Plan& plan);
+// What is said of a plan without results.
+std::string not_run_text(const Plan& plan);
 // "lower by more than 0.1", "near, within 0.02"
 std::string relation_text(const Prediction& prediction);
 // So many, and the word for them: "1 pair", "2 pairs".
@@ -232,12 +239,14 @@ std::string summary_csv(const std::vector<Summary>& summaries);
 struct SweepOptions {
   Index jobs = 0;  // runs at once; 0: one for each processor
   std::string runs = "runs/experiment";
-  std::string results;   // see results_folder()
-  std::string programs;  // the folder of train and eval
+  std::string results;    // see results_folder()
+  std::string programs;   // the folder of train and eval
+  bool possible = false;  // leave out, and name, what cannot be run here: no tiles for its precision, no data
 };
 
-// Runs what has no result yet, and returns whether all results are there; false if it was interrupted: then
-// what ran has left checkpoints. Error if a run makes a mistake of the user.
+// Runs what has no result yet, but for plans that wait, and returns whether all results are there that can
+// be; false if it was interrupted: then what ran has left checkpoints. Error if a run makes a mistake of the
+// user.
 bool run_sweep(const std::vector<Plan>& plans, const SweepOptions& options);
 
 }  // namespace ef

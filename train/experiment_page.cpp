@@ -422,6 +422,8 @@ Claim::Verdict verdict_of(ClaimSummary::Status status) {
       return Claim::Verdict::not_reproduced;
     case ClaimSummary::Status::undecided:
       return Claim::Verdict::undecided;
+    case ClaimSummary::Status::unfinished:
+      return Claim::Verdict::unfinished;
     case ClaimSummary::Status::not_run:
       return Claim::Verdict::not_run;
   }
@@ -512,7 +514,7 @@ Section section_of(const PlanResults& p) {
   if (!p.plan->about.empty()) contents.emplace_back(prose(p.plan->about));
   contents.emplace_back(prose("Budget: " + budget_text(*p.plan) + "."));
   if (p.results.empty()) {
-    contents.emplace_back(prose("Not run yet."));
+    contents.emplace_back(prose(not_run_text(*p.plan)));
   } else {
     add(contents, curves(p));
     add(contents, forests(p));

@@ -301,8 +301,8 @@ const Arm* Plan::arm(const std::string& wanted) const {
 Plan load_plan(const std::string& path, const std::string& with) {
   const json whole = parse(read_file(path), path);
   const Keys keys(whole, path,
-                  {"name", "about", "options", "updates", "seeds", "arms", "grid", "baseline", "measures",
-                   "context_evaluation", "test", "claims", "predictions"});
+                  {"name", "about", "waits", "options", "updates", "seeds", "arms", "grid", "baseline",
+                   "measures", "context_evaluation", "test", "claims", "predictions"});
   Plan plan;
   plan.path = path;
   plan.name = keys.text("name");
@@ -312,6 +312,7 @@ Plan load_plan(const std::string& path, const std::string& with) {
   if (plan.name.empty() || plan.name.front() == '.' || !plain)
     fail(path + ": name", "'" + plan.name + "'", "letters, digits and dashes", "it names a folder");
   plan.about = keys.text_or("about", "");
+  plan.waits = keys.text_or("waits", "");
   plan.options = keys.text_or("options", "");
   plan.with = with;
   if (!with.empty()) plan.options += " " + with;  // of an option that comes twice, the last counts

@@ -29,6 +29,7 @@
 #include <thread>
 
 #include "engine/error.h"
+#include "engine/tiles.h"
 #include "train/experiment.h"
 #include "train/files.h"
 #include "train/live.h"
@@ -132,7 +133,7 @@ std::string last_words(const std::string& path, const std::string& program) {
 // ---- Runs
 
 struct Job {
-  enum class State { waiting, elsewhere, training, evaluating, finished, failed };
+  enum class State { waiting, elsewhere, training, evaluating, finished, failed, left_out };
 
   const Plan* plan;
   const Arm* arm;
@@ -152,7 +153,8 @@ struct Job {
   Job(const Plan& p, const Arm& a, std::uint64_t s) : plan(&p), arm(&a), seed(s) {}
 
   bool running() const { return child > 0; }
-  bool over() const { return state == State::finished || state == State::failed; }
+  bool over() const { return has_result() || state == State::left_out; }
+  bool has_result() const { return state == State::finished || state == State::failed; }
   std::string label() const { return plan->name + ": " + arm->name + ", seed " + std::to_string(seed); }
   std::string file(const char* name) const { return run + "/" + name; }
   std::string output() const { return run + ".out"; }
@@ -213,6 +215,8 @@ std::string cell_of(const Job& job) {
       return "evaluating";
     case Job::State::failed:
       return "failed";
+    case Job::State::left_out:
+      return "left out";
     case Job::State::finished:
       return "= " + figure_text(job.figure);
   }
@@ -300,11 +304,21 @@ class Display {
 
 // ---- The sweep
 
+// Why a run of these options cannot be made on this machine; empty if it can.
+std::string obstacle(const Config& config) {
+  if (config.precision != "float32" && !tiles::unavailable().empty())
+    return "--precision " + config.precision + " needs AMX tiles: " + tiles::unavailable();
+  if (config.data != "builtin" && !fs::exists(config.data))
+    return "there is no " + config.data + " (data/fetch --help)";
+  return "";
+}
+
 class Sweep {
  public:
   Sweep(const std::vector<Plan>& plans, const SweepOptions& options) : options_(options), display_(jobs_) {
     slots_ = options.jobs > 0 ? options.jobs : std::max<Index>(1, std::thread::hardware_concurrency());
     for (const Plan& plan : plans) add(plan);
+    leave_out();
     for (const Plan& plan : plans) check_test_text(plan);
   }
 
@@ -321,8 +335,10 @@ class Sweep {
   Sweep& operator=(const Sweep&) = delete;
 
   bool go() {
-    if (const std::size_t left = unfinished(); left > 0) {
-      display_.print(std::to_string(jobs_.size()) + " runs, " + std::to_string(jobs_.size() - left) +
+    if (unfinished() > 0) {
+      const auto there =
+          std::count_if(jobs_.begin(), jobs_.end(), [](const Job& j) { return j.has_result(); });
+      display_.print(std::to_string(jobs_.size()) + " runs, " + std::to_string(there) +
                      " of them have a result; " + std::to_string(slots_) + " at once");
     }
     bool stopping = false;
@@ -383,6 +399,26 @@ class Sweep {
     return fs::exists(job.file("config.json")) && fs::exists(job.file("checkpoint/last.safetensors"));
   }
 
+  // Runs of plans that wait, and those that cannot be made here. Says for each reason which they are.
+  void leave_out() {
+    std::map<std::string, std::map<std::string, std::size_t>> counts;  // reason -> plan -> runs
+    for (Job& job : jobs_) {
+      if (job.over()) continue;
+      const std::string reason = !job.plan->waits.empty() ? job.plan->waits
+                                 : options_.possible      ? obstacle(job.config())
+                                                          : "";
+      if (reason.empty()) continue;
+      job.state = Job::State::left_out;
+      ++counts[reason][job.plan->name];
+    }
+    for (const auto& [reason, plans] : counts) {
+      std::string line;
+      for (const auto& [plan, count] : plans)
+        line += (line.empty() ? "left out: " : ", ") + count_text(count, "run") + " of " + plan;
+      display_.print(line + ", as " + reason);
+    }
+  }
+
   // A run that was begun with other options is not gone on with, nor thrown away.
   static void check_begun(const Job& job) {
     if (has_checkpoint(job) || fs::exists(job.file("report.html")))
@@ -391,9 +427,10 @@ class Sweep {
 
   // A text to test on is asked for before the runs, not after them.
   void check_test_text(const Plan& plan) const {
-    if (!plan.test || unfinished() == 0) return;
+    if (!plan.test || !plan.waits.empty() || unfinished() == 0) return;
     std::set<std::string> seen;
     for (const Arm& arm : plan.arms) {
+      if (options_.possible && !obstacle(arm.config).empty()) continue;
       if (!seen.insert(arm.config.data + " " + arm.config.tokens).second) continue;
       if (load_data(arm.config).test.ids.empty())
         fail(plan.path + ": test", "nothing to test on in --data " + arm.config.data,

@@ -163,6 +163,7 @@ Summary summarise(const Plan& plan, const std::vector<RunResult>& results) {
 
 std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries,
                                        const std::vector<PredictionSummary>& others) {
+  using Status = ClaimSummary::Status;
   std::vector<ClaimSummary> claims;
   const auto take = [&](const std::vector<PredictionSummary>& predictions) {
     for (const PredictionSummary& p : predictions) {
@@ -175,7 +176,7 @@ std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries,
       const auto same = std::find_if(claims.begin(), claims.end(),
                                      [&](const ClaimSummary& c) { return c.claim.id == claim.id; });
       if (same == claims.end())
-        claims.push_back({claim, {}, {}, ""});
+        claims.push_back({claim, Status::not_run, {}, ""});
       else if (same->claim.says != claim.says || same->claim.source != claim.source)
         fail(summary.plan->path + ": claim '" + claim.id + "'", "'" + claim.says + "'",
              "'" + same->claim.says + "'", "two plans say it differently");
@@ -183,6 +184,8 @@ std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries,
     take(summary.predictions);
   }
   take(others);
+  std::stable_partition(claims.begin(), claims.end(),
+                        [](const ClaimSummary& c) { return c.claim.source == "paper"; });
   for (ClaimSummary& c : claims) {
     std::map<Judgement, std::vector<std::string>> said;
     for (const PredictionSummary* p : c.predictions) said[p->judgement].push_back(p->prediction.says);
@@ -193,9 +196,10 @@ std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries,
       return text;
     };
     const std::size_t all = c.predictions.size(), open = count(Judgement::not_run);
-    using Status = ClaimSummary::Status;
-    if (open > 0 || all == 0)
+    if (open == all)
       c.status = Status::not_run;
+    else if (open > 0)
+      c.status = Status::unfinished;
     else if (count(Judgement::holds) == all)
       c.status = Status::reproduced;
     else if (count(Judgement::undecided) == all)
@@ -204,7 +208,7 @@ std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries,
       c.status = count(Judgement::holds) > 0 ? Status::partly : Status::not_reproduced;
 
     c.words = text_of(c.status);
-    if (c.status == Status::not_run && all > 0)
+    if (open > 0)
       c.words +=
           ": " + std::to_string(all - open) + " of " + count_text(all, "prediction") + " judged so far";
     if (all == 0) c.words += ": no prediction speaks of it";
@@ -213,7 +217,7 @@ std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries,
                           : ": all " + std::to_string(all) + " predictions hold";
     if (c.status == Status::undecided)
       c.words += all == 1 ? std::string(": its prediction") : ": all " + std::to_string(all) + " predictions";
-    if (c.status == Status::partly || c.status == Status::not_reproduced || (open > 0 && open < all)) {
+    if (c.status == Status::partly || c.status == Status::not_reproduced || c.status == Status::unfinished) {
       for (const Judgement verdict : {Judgement::holds, Judgement::contradicted, Judgement::undecided}) {
         if (count(verdict) > 0) c.words += std::string("; ") + text_of(verdict) + ": " + list(verdict);
       }
@@ -246,6 +250,8 @@ const char* text_of(ClaimSummary::Status status) {
       return "not reproduced";
     case ClaimSummary::Status::undecided:
       return "undecided";
+    case ClaimSummary::Status::unfinished:
+      return "not finished";
     case ClaimSummary::Status::not_run:
       return "not run yet";
   }
@@ -270,6 +276,10 @@ std::string relation_text(const Prediction& p) {
 std::string budget_text(const Plan& plan) {
   return count_text(plan.arms.size(), "arm") + " x " + count_text(plan.seeds.size(), "seed") + " x " +
          std::to_string(plan.updates) + " updates";
+}
+
+std::string not_run_text(const Plan& plan) {
+  return plan.waits.empty() ? "Not run yet." : "Not run yet: " + plan.waits + ".";
 }
 
 std::vector<std::string> remarks(const Summary& summary) {
@@ -383,6 +393,10 @@ std::string summary_text(const std::vector<Summary>& summaries,
     const Plan& plan = *summary.plan;
     text += "==== " + plan.name + ": " + budget_text(plan) + "\n";
     if (!plan.about.empty()) text += plan.about + "\n";
+    if (summary.finished == 0) {
+      text += "\n" + not_run_text(plan) + "\n\n";
+      continue;
+    }
     if (!summary.arms.empty()) {
       for (std::size_t i = 0; i < summary.arms.front().measures.size(); ++i)
         text += "\n" + summary.arms.front().measures[i].measure + "\n" + aligned(arm_rows(summary, i));
@@ -416,6 +430,10 @@ std::string summary_markdown(const std::vector<Summary>& summaries,
     const Plan& plan = *summary.plan;
     text += "## " + plan.name + "\n\n" + (plan.about.empty() ? "" : plan.about + "\n\n") +
             "Budget: " + budget_text(plan) + ".\n\n";
+    if (summary.finished == 0) {
+      text += not_run_text(plan) + "\n\n";
+      continue;
+    }
     if (!summary.predictions.empty()) text += markdown(prediction_rows(summary)) + "\n";
     if (!summary.arms.empty()) {
       for (std::size_t i = 0; i < summary.arms.front().measures.size(); ++i)

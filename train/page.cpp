@@ -270,11 +270,10 @@ struct Told {
   const char *words, *sign, *kind;
 };
 const Told& told(Claim::Verdict verdict) {
-  static constexpr Told all[] = {{"reproduced", "✓", "yes"},
-                                 {"reproduced under these conditions", "◐", "partly"},
-                                 {"not reproduced", "✗", "no"},
-                                 {"undecided", "?", "open"},
-                                 {"not run yet", "–", "idle"}};
+  static constexpr Told all[] = {
+      {"reproduced", "✓", "yes"},    {"reproduced under these conditions", "◐", "partly"},
+      {"not reproduced", "✗", "no"}, {"undecided", "?", "open"},
+      {"not finished", "…", "open"}, {"not run yet", "–", "idle"}};
   return all[static_cast<std::size_t>(verdict)];
 }
 

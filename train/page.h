@@ -111,7 +111,7 @@ std::string options_table(const std::vector<std::pair<std::string, std::string>>
 // ---- Verdicts
 
 struct Claim {
-  enum class Verdict { reproduced, under_conditions, not_reproduced, undecided, not_run };
+  enum class Verdict { reproduced, under_conditions, not_reproduced, undecided, unfinished, not_run };
   static constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
   struct Prediction {
     std::string text = "";
@@ -129,7 +129,8 @@ struct Claim {
   std::string id = "";       // its anchor is claim-ID; "": slug(text)
 };
 
-// "reproduced", "reproduced under these conditions", "not reproduced", "undecided", "not run yet"
+// "reproduced", "reproduced under these conditions", "not reproduced", "undecided", "not finished",
+// "not run yet"
 std::string words_of(Claim::Verdict verdict);
 // The word in a badge, with a sign of its own: not by colour alone.
 std::string badge(Claim::Verdict verdict);
