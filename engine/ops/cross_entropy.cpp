@@ -95,28 +95,27 @@ namespace {
 constexpr Index row_block = 256, class_block = 512;  // 512 KiB of float32 logits
 
 struct Head {
-  const Real *x, *w;  // [rows, c], [vocab, c]
+  const Real *x, *w;  // [rows, c] of the rows that are scored, [vocab, c]
   Index rows, c, vocab;
-  std::span<const std::int32_t> targets;
+  const std::int32_t* targets;
   Real smoothing, even, inverse;                           // s, s / V, 1 / divisor
   Real *dx = nullptr, *dw = nullptr, *every_dz = nullptr;  // what is wanted; every_dz instead of dw
 
   bool wants_gradients() const { return dx || dw || every_dz; }
-  Index target(Index row) const { return targets[static_cast<std::size_t>(row)]; }
 
   void logits(Index first, Index n, Index v, Index width, Real* z) const {
     gemm(as_is, transposed, n, width, c, 1, x + first * c, c, w + v * c, c, 0, z, width);
   }
   // What the logits [v, v + width) of a row take off its log(sum e^z) to make its loss.
   double less(Index row, Index v, Index width, const Real* z) const {
-    const Index i = target(row) - v;
+    const Index i = targets[row] - v;
     const Real of_target = i >= 0 && i < width ? (1 - smoothing) * z[i] : 0;
     return static_cast<double>(of_target) + static_cast<double>(even * sum_if(smoothing > 0, z, width));
   }
   // What remains of dz when p / divisor is there: - q / divisor.
   void subtract_target(Index row, Index v, Index width, Real* dz) const {
     for (Index i = 0; even > 0 && i < width; ++i) dz[i] -= inverse * even;
-    const Index i = target(row) - v;
+    const Index i = targets[row] - v;
     if (i >= 0 && i < width) dz[i] -= inverse * (1 - smoothing);
   }
   // Adds the products of dz of the rows [first, first + n) and the classes [v, v + width).
@@ -146,7 +145,6 @@ double kept(const Head& head, Arena& arena) {
       Real* const z = all + n * v;
       head.logits(first, n, v, width, z);
       for (Index r = 0; r < n; ++r) {
-        if (head.target(first + r) == ignored) continue;
         Real* row = z + r * width;
         total -= head.less(first + r, v, width, row);
         const Index at = r * blocks + v / class_block;
@@ -154,7 +152,6 @@ double kept(const Head& head, Arena& arena) {
       }
     });
     for (Index r = 0; r < n; ++r) {
-      if (head.target(first + r) == ignored) continue;
       const Real *row_tops = tops + r * blocks, *row_sums = sums + r * blocks;
       top[r] = largest(row_tops, blocks);
       sum[r] = 0;
@@ -165,10 +162,6 @@ double kept(const Head& head, Arena& arena) {
       Real* const dz = all + n * v;
       for (Index r = 0; r < n; ++r) {
         Real* row = dz + r * width;
-        if (head.target(first + r) == ignored) {
-          std::fill_n(row, width, Real(0));
-          continue;
-        }
         const Real share = head.inverse / sum[r] * fast_exp(tops[r * blocks + v / class_block] - top[r]);
         for (Index i = 0; i < width; ++i) row[i] *= share;
         head.subtract_target(first + r, v, width, row);
@@ -190,7 +183,6 @@ double recomputed(const Head& head, Arena& arena) {
     each_block(rows, row_block, [&](Index first, Index n) {
       head.logits(first, n, v, width, place);
       for (Index r = first; r < first + n; ++r) {
-        if (head.target(r) == ignored) continue;
         const Real* z = place + (r - first) * width;
         total -= head.less(r, v, width, z);
         const Real before = v > 0 ? tops[r] : z[0], top = std::max(before, largest(z, width));
@@ -201,7 +193,6 @@ double recomputed(const Head& head, Arena& arena) {
   });
   Real* const log_sums = tops;
   for (Index r = 0; r < rows; ++r) {
-    if (head.target(r) == ignored) continue;
     log_sums[r] = tops[r] + std::log(sums[r]);
     total += static_cast<double>(log_sums[r]);
   }
@@ -211,10 +202,6 @@ double recomputed(const Head& head, Arena& arena) {
       head.logits(first, n, v, width, dz);
       for (Index r = first; r < first + n; ++r) {
         Real* row = dz + (r - first) * width;
-        if (head.target(r) == ignored) {
-          std::fill_n(row, width, Real(0));
-          continue;
-        }
         for (Index i = 0; i < width; ++i) row[i] = head.inverse * fast_exp(row[i] - log_sums[r]);
         head.subtract_target(r, v, width, row);
       }
@@ -226,29 +213,54 @@ double recomputed(const Head& head, Arena& arena) {
 
 }  // namespace
 
-// Saved: dx, and the smaller of dw and dz; so dz is kept as a whole only where it is small.
+// Rows that are not scored are left out before anything is computed; `places` are those that are. Saved: dx,
+// and the smaller of dw and dz; so dz is kept as a whole only where it is small.
 Tensor linear_cross_entropy(const Tensor& x, const Tensor& w, std::span<const std::int32_t> targets,
                             const CrossEntropy& options) {
   const char* const op = "linear_cross_entropy";
-  const Index rows = x.shape.rows(), c = x.shape.last();
+  const Index all = x.shape.rows(), c = x.shape.last();
   check_shape(w.shape.rank == 2 && w.shape[1] == c, op, "w", w.shape, "[V, ", c, "]");
   const Index vocab = w.shape[0];
-  check_shape(static_cast<Index>(targets.size()) == rows, op, "x", x.shape,
-              static_cast<Index>(targets.size()), " rows, one a target");
+  check_shape(static_cast<Index>(targets.size()) == all, op, "x", x.shape, static_cast<Index>(targets.size()),
+              " rows, one a target");
   check_options(op, options);
+  Index rows = 0;
   for (const std::int32_t target : targets) {
-    if (target != ignored) check_target(op, target, vocab);
+    if (target == ignored) continue;
+    check_target(op, target, vocab);
+    ++rows;
   }
 
   Tape& tape = Tape::current();
   Arena& arena = tape.activations();
   Tensor loss = tape.output(op, {1}, {x, w});
   const Real smoothing = Real(options.label_smoothing);
-  Head head{
-      x.data, w.data, rows, c, vocab, targets, smoothing, smoothing / Real(vocab), Real(1 / options.divisor)};
+  Head head{x.data,
+            w.data,
+            rows,
+            c,
+            vocab,
+            targets.data(),
+            smoothing,
+            smoothing / Real(vocab),
+            Real(1 / options.divisor)};
+  Index* places = nullptr;  // all rows
+  if (rows < all) {
+    places = arena.allocate<Index>(rows);
+    Real* scored_x = arena.allocate<Real>(rows * c);
+    std::int32_t* scored_targets = arena.allocate<std::int32_t>(rows);
+    for (Index r = 0, i = 0; r < all; ++r) {
+      if (targets[static_cast<std::size_t>(r)] == ignored) continue;
+      std::copy_n(x.data + r * c, c, scored_x + i * c);
+      scored_targets[i] = targets[static_cast<std::size_t>(r)];
+      places[i++] = r;
+    }
+    head.x = scored_x;
+    head.targets = scored_targets;
+  }
   if (loss.grad && x.grad) {
-    head.dx = arena.allocate<Real>(x.size());
-    std::fill_n(head.dx, x.size(), Real(0));
+    head.dx = arena.allocate<Real>(rows * c);
+    std::fill_n(head.dx, rows * c, Real(0));
   }
   if (loss.grad && w.grad) {
     if (rows <= c) {
@@ -266,12 +278,16 @@ Tensor linear_cross_entropy(const Tensor& x, const Tensor& w, std::span<const st
   return tape.record(loss, [=] {
     const Real dy = loss.grad[0];
     Real *x_grad = x.grad, *w_grad = w.grad;
-    for (Index i = 0; head.dx && i < rows * c; ++i) x_grad[i] += dy * head.dx[i];
+    for (Index i = 0; head.dx && i < rows; ++i) {
+      const Real* from = head.dx + i * c;
+      Real* to = x_grad + (places ? places[i] : i) * c;
+      for (Index j = 0; j < c; ++j) to[j] += dy * from[j];
+    }
     for (Index i = 0; head.dw && i < vocab * c; ++i) w_grad[i] += dy * head.dw[i];
     each_block(head.every_dz ? rows : 0, row_block, [&](Index first, Index n) {
       each_block(vocab, class_block, [&](Index v, Index width) {
         const Real* dz = head.every_dz + first * vocab + n * v;
-        gemm(transposed, as_is, width, c, n, dy, dz, width, x.data + first * c, c, 1, w_grad + v * c, c);
+        gemm(transposed, as_is, width, c, n, dy, dz, width, head.x + first * c, c, 1, w_grad + v * c, c);
       });
     });
   });

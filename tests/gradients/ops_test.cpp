@@ -750,6 +750,21 @@ TEST_CASE("linear_cross_entropy is cross_entropy of linear, for any number of bl
   }
 }
 
+TEST_CASE("linear_cross_entropy of no scored row is 0, with gradients of 0", "[ops]") {
+  using Logits = CrossEntropy::Logits;
+  for (const Logits logits : {Logits::kept, Logits::recomputed}) {
+    const std::vector<std::int32_t> targets(4, ignored);
+    Leaf x({4, 3}, 1), w({5, 3}, 2);
+    Tape tape;
+    const Tape::Scope scope(tape);
+    const Tensor loss = linear_cross_entropy(x.tensor(), w.tensor(), targets, {1, 0.1, logits});
+    CHECK(loss.data[0] == 0);
+    tape.backward(loss);
+    CHECK(x.gradient == std::vector<Real>(12, Real(0)));
+    CHECK(w.gradient == std::vector<Real>(15, Real(0)));
+  }
+}
+
 TEST_CASE("linear_cross_entropy: a NaN or infinite logit shows in the loss, kept or recomputed", "[ops]") {
   using Logits = CrossEntropy::Logits;
   constexpr Index rows = 20, vocab = 1100, channels = 3;
