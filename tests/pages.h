@@ -26,7 +26,7 @@ inline std::string unbalanced(const std::string& html) {
     for (std::size_t i = at + 1 + closes; std::isalnum(static_cast<unsigned char>(html[i])) != 0; ++i)
       name += html[i];
     if (name.empty()) return "a < is not escaped";
-    if (name == "meta" || name == "link") continue;
+    if (name == "meta" || name == "link" || name == "wbr") continue;
     if (!closes) {
       open.push_back(name);
     } else {

@@ -255,7 +255,9 @@ std::string arm_table(const PlanResults& p) {
     std::vector<double> seconds;
     for (const RunResult* run : good_runs(p, arm.arm))
       if (std::isfinite(run->cpu_seconds)) seconds.push_back(run->cpu_seconds);
-    row.push_back(Cell::number(mean(seconds), 3));
+    Cell cpu = Cell::number(mean(seconds));
+    if (!seconds.empty()) cpu.text = std::to_string(std::llround(mean(seconds)));
+    row.push_back(cpu);
     table.rows.push_back(std::move(row));
   }
   return show(table);
@@ -515,6 +517,7 @@ Section section_of(const PlanResults& p) {
   contents.emplace_back(prose("Budget: " + budget_text(*p.plan) + "."));
   if (p.results.empty()) {
     contents.emplace_back(prose(not_run_text(*p.plan)));
+    contents.emplace_back(arm_options(*p.plan));
   } else {
     add(contents, curves(p));
     add(contents, forests(p));
@@ -526,7 +529,7 @@ Section section_of(const PlanResults& p) {
   }
   std::string notes;
   for (const std::string& line : remarks(p.summary)) notes += line + "\n\n";
-  contents.emplace_back(remark(notes));
+  if (!p.results.empty()) contents.emplace_back(remark(notes));
   contents.emplace_back(commands(command_line(*p.plan) + "            # goes on where it stopped\n" +
                                  command_line(*p.plan) +
                                  " --summary  # what the results say that are there"));

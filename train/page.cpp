@@ -1,6 +1,7 @@
 #include "train/page.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <set>
 
@@ -91,6 +92,18 @@ std::string predictions(const std::vector<Claim::Prediction>& all) {
     if (detailed) table.rows.back().push_back(p.detail);
   }
   return show(table);
+}
+
+// A name such as attn.profile.last_quarter, with places to break the line at.
+std::string breakable(const std::string& html) {
+  std::string with_breaks;
+  for (std::size_t i = 0; i < html.size(); ++i) {
+    with_breaks += html[i];
+    const bool joins = html[i] == '.' || html[i] == '_';
+    if (joins && i + 1 < html.size() && std::isalpha(static_cast<unsigned char>(html[i + 1])) != 0)
+      with_breaks += "<wbr>";
+  }
+  return with_breaks;
 }
 
 }  // namespace
@@ -199,7 +212,7 @@ std::string show(const Table& table) {
     if (static_cast<int>(i) == table.ordered_by && table.order != Table::Order::none)
       html +=
           table.order == Table::Order::ascending ? " aria-sort=\"ascending\"" : " aria-sort=\"descending\"";
-    html += '>' + escape_html(column.name) + "</th>";
+    html += '>' + breakable(escape_html(column.name)) + "</th>";
   }
   html += "</tr></thead>\n<tbody>\n";
   for (const std::vector<Cell>& row : table.rows) {

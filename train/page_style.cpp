@@ -73,7 +73,7 @@ details { margin-top: 1.5rem; }
 summary { cursor: pointer; font-weight: 600; }
 tr.on th, tr.on td { color: var(--ink); font-weight: 600; }
 @media screen and (max-width: 620px) { main { padding: 2rem 1rem 3rem; } h2 { margin-top: 2.25rem; } }
-@media print { main { max-width: none; padding: 0; } h2, h3 { break-after: avoid; } .figures { break-inside: avoid; } .commands button { display: none !important; } .scroll { overflow: visible; } }
+@media print { main { max-width: none; padding: 0; } h2, h3 { break-after: avoid; } .figures { break-inside: avoid; } .commands button { display: none !important; } .scroll { overflow: visible; } .scroll th, .scroll td { padding-right: 0.6rem; } .scroll td:not(.number), .scroll tbody th { min-width: 4rem; } .scroll table { font-size: 0.65rem; } .scroll .number { white-space: normal; } }
 )";
 }
 
