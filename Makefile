@@ -80,12 +80,12 @@ setup:
 	@.ci/setup
 
 run: setup ## train a tiny transformer on the built-in language, without and with LocAteR (ARGS='--steps 500' ...)
-	@test -x $(BUILD)/train || echo 'Building (about half a minute) ...'
+	@test -x $(BUILD)/train || echo 'Building (half a minute to three) ...'
 	@$(MAKE) --no-print-directory -j$(JOBS) -s programs
 	@$(BUILD)/train --against '$(LOCATER)' $(ARGS)
 
 test: setup ## build and run all tests
-	@test -x $(BUILD)/test-float || echo 'Building (about two minutes) ...'
+	@test -x $(BUILD)/test-float || echo 'Building (two to six minutes) ...'
 	@$(MAKE) --no-print-directory -j$(JOBS) -s tests
 	@$(MAKE) --no-print-directory -s run-tests
 

@@ -408,6 +408,7 @@ TEST_CASE("a claim is not finished while some of its predictions wait", "[experi
   const std::string text = summary_text(both), markdown = summary_markdown(both);
   CHECK(contains(text, "==== other: 2 arms x 3 seeds x 40 updates\nA test.\n\nNot run yet.\n"));
   CHECK(contains(markdown, "Budget: 2 arms x 3 seeds x 40 updates.\n\nNot run yet.\n"));
+  CHECK_FALSE(contains(summary_csv(both), "other,"));
 }
 
 TEST_CASE("claims are judged over all plans that speak of them", "[experiment]") {

@@ -451,6 +451,7 @@ std::string summary_csv(const std::vector<Summary>& summaries) {
       "plan,arm,measure,n,failed,mean,standard_error,pairs,difference,t_low,t_high,bootstrap_low,bootstrap_"
       "high\n";
   for (const Summary& summary : summaries) {
+    if (summary.finished == 0) continue;
     for (const ArmSummary& arm : summary.arms) {
       for (const MeasureSummary& m : arm.measures) {
         text += csv_cell(summary.plan->name) + "," + csv_cell(arm.arm) + "," + m.measure + "," +
