@@ -635,7 +635,11 @@ TEST_CASE("--possible leaves out what this machine cannot run, and names it", "[
   json plan = right_plan();
   plan["options"] = small_options(folder.write("text", stories(20000)));
   plan["seeds"] = {1};
-  plan["arms"] = {{"plain", ""}, {"on tiles", "--precision bf16"}, {"no data", "--data nowhere/text"}};
+  plan["arms"] = {{"plain", ""},
+                  {"on tiles", "--precision bf16"},
+                  {"no data", "--data nowhere/text"},
+                  {"no text", "--data " + (folder / "empty")}};
+  fs::create_directory(folder / "empty");
   plan.erase("claims");
   plan.erase("predictions");
   folder.write("plan.json", plan.dump());
@@ -650,6 +654,7 @@ TEST_CASE("--possible leaves out what this machine cannot run, and names it", "[
   CHECK(contains(possible.text,
                  "left out: 1 run of small, as --precision bf16 needs AMX tiles: EIGENFORMER_NO"));
   CHECK(contains(possible.text, "left out: 1 run of small, as there is no nowhere/text"));
+  CHECK(contains(possible.text, "left out: 1 run of small, as there is no " + (folder / "empty/train.txt")));
   CHECK(contains(possible.text, "valid.loss"));  // the summary
   const auto made = figures(folder, "possible", "small");
   REQUIRE(made.size() == 1);

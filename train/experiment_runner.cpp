@@ -308,8 +308,9 @@ class Display {
 std::string obstacle(const Config& config) {
   if (config.precision != "float32" && !tiles::unavailable().empty())
     return "--precision " + config.precision + " needs AMX tiles: " + tiles::unavailable();
-  if (config.data != "builtin" && !fs::exists(config.data))
-    return "there is no " + config.data + " (data/fetch --help)";
+  const bool folder = fs::is_directory(config.data);  // an empty one is what a failed download leaves
+  const std::string text = folder ? config.data + "/train.txt" : config.data;
+  if (config.data != "builtin" && !fs::exists(text)) return "there is no " + text + " (data/fetch --help)";
   return "";
 }
 
