@@ -86,6 +86,15 @@ json predicts(const std::string& direction, double margin, const std::string& me
           {"arm", "b"},   {"direction", direction}, {"margin", margin}};
 }
 
+// Two plans of the same claim that predict the opposite; the second is called "other".
+std::pair<json, json> opposite_plans() {
+  json first = two_arms(3), second = two_arms(3);
+  first["predictions"] = json::array({predicts("lower", 0)});
+  second["predictions"] = json::array({predicts("higher", 0)});
+  second["name"] = "other";
+  return {first, second};
+}
+
 // A model of a fraction of a millisecond a step.
 std::string small_options(const std::string& data) {
   return "--data " + data +
@@ -387,10 +396,7 @@ TEST_CASE("a claim is reproduced, partly, not, or not run yet", "[experiment]") 
 
 TEST_CASE("a claim is not finished while some of its predictions wait", "[experiment]") {
   const Folder folder;
-  json first = two_arms(3), second = two_arms(3);
-  first["predictions"] = json::array({predicts("lower", 0)});
-  second["predictions"] = json::array({predicts("higher", 0)});
-  second["name"] = "other";
+  auto [first, second] = opposite_plans();
   first["claims"]["of-ours"] = {{"says", "Ours."}, {"source", "ours"}};
   // The paper's claims come first, whatever the order in the plans.
   second["claims"]["of-paper"] = {{"says", "Theirs."}, {"source", "paper"}};
@@ -413,10 +419,7 @@ TEST_CASE("a claim is not finished while some of its predictions wait", "[experi
 
 TEST_CASE("claims are judged over all plans that speak of them", "[experiment]") {
   const Folder folder;
-  json first = two_arms(3), second = two_arms(3);
-  first["predictions"] = json::array({predicts("lower", 0)});
-  second["predictions"] = json::array({predicts("higher", 0)});
-  second["name"] = "other";
+  auto [first, second] = opposite_plans();
   const Plan a = load(folder, first), b = load(folder, second);
   const std::vector<double> lower = {-1, -1.1, -0.9};
   const std::vector<Summary> both = {summarise(a, planted_pairs(a, "valid.loss", lower)),
