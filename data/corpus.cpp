@@ -85,7 +85,7 @@ std::uint64_t Corpus::fingerprint() const {
   return hash;
 }
 
-Corpus load_corpus(const std::string& path_name, Tokenizer::Kind kind) {
+Corpus load_corpus(const std::string& path_name, Tokenizer::Kind kind, Index max_vocabulary) {
   const fs::path path = fs::path(path_name).lexically_normal();
   const bool chars = kind == Tokenizer::Kind::chars;
   std::string train, valid, test;
@@ -114,7 +114,7 @@ Corpus load_corpus(const std::string& path_name, Tokenizer::Kind kind) {
   }
 
   const Tokenizer tokenizer =
-      chars ? Tokenizer::from_chars(train + valid + test) : Tokenizer::from_words(train);
+      chars ? Tokenizer::from_chars(train + valid + test) : Tokenizer::from_words(train, max_vocabulary);
   check_vocabulary(tokenizer, path);
   const auto split = [&](const std::string& text) { return Split{tokenizer.encode(text), {}, {}}; };
   const fs::path named = path.has_filename() ? path : path.parent_path();  // "wiki/" is called wiki

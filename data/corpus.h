@@ -33,9 +33,10 @@ struct Corpus {
 
 // `path` is either a UTF-8 file, of which the first 90 % (of characters, or of lines for words) train and the
 // rest validates, or a folder with train.txt, valid.txt and perhaps test.txt. A vocabulary of characters is
-// that of all splits, a vocabulary of words that of the training text. Throws Error if files are missing,
-// empty, binary or not UTF-8, or if there is too little text to learn from.
-Corpus load_corpus(const std::string& path, Tokenizer::Kind kind);
+// that of all splits, a vocabulary of words that of the training text, of `max_vocabulary` entries at most
+// (0: all; see Tokenizer::from_words). Throws Error if files are missing, empty, binary or not UTF-8, or if
+// there is too little text to learn from.
+Corpus load_corpus(const std::string& path, Tokenizer::Kind kind, Index max_vocabulary = 0);
 
 // The built-in language (language.h) as characters: whole stories, as few as reach the given numbers of
 // characters, validation stories independent of the training stories. Throws Error if a number is below 1.

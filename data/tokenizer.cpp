@@ -81,7 +81,10 @@ Tokenizer Tokenizer::from_chars(std::string_view text) {
   return {Kind::chars, {seen.begin(), seen.end()}};
 }
 
-Tokenizer Tokenizer::from_words(std::string_view text) {
+Tokenizer Tokenizer::from_words(std::string_view text, Index max_vocabulary) {
+  if (max_vocabulary != 0 && max_vocabulary <= std::ssize(kSpecial))
+    fail("tokenizer: size of the vocabulary", std::to_string(max_vocabulary),
+         "at least " + std::to_string(kSpecial.size() + 1) + " (of which 4 are special), or 0 for all words");
   std::unordered_map<std::string, Index, Hash, std::equal_to<>> counts;
   for_each_word(text, [&](std::string_view word) {
     const auto found = counts.find(word);
@@ -99,7 +102,10 @@ Tokenizer Tokenizer::from_words(std::string_view text) {
     return a.second != b.second ? a.second > b.second : a.first < b.first;
   });
   std::vector<std::string> tokens(kSpecial.begin(), kSpecial.end());
-  for (auto& [word, count] : words) tokens.push_back(std::move(word));
+  for (auto& [word, count] : words) {
+    if (std::ssize(tokens) == max_vocabulary) break;
+    tokens.push_back(std::move(word));
+  }
   return {Kind::words, std::move(tokens)};
 }
 

@@ -6,7 +6,10 @@
 //          end of each line, blank lines included. Ids: 0 <s>, 1 <pad>, 2 </s>, 3 <unk>, then words by count,
 //          largest first, ties by code point. A word that the training text lacks becomes <unk>. fairseq also
 //          fills the dictionary up to a multiple of 8; that is not done here, and changes nothing for
-//          WikiText-2, whose 33,280 entries are one already.
+//          WikiText-2, whose 33,280 entries are one already. A dictionary may be cut off after its commonest
+//          words (fairseq's --nwordssrc), so that the output layer, most of the work of a small model, is
+//          less work; the words cut off become <unk>, which makes the task easier: perplexities of two
+//          dictionaries cannot be compared.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -24,9 +27,10 @@ class Tokenizer {  // a value: copies are independent
   enum class Kind { chars, words };
   static constexpr std::int32_t kEndOfLine = 2, kUnknown = 3;  // ids of </s> and <unk>, kind words
 
-  // The vocabulary of a text. Throws Error if it is not UTF-8.
+  // The vocabulary of a text. Throws Error if it is not UTF-8. `max_vocabulary` is the most entries
+  // that words may have, special ones included; 0: as many as there are. Throws Error if it leaves no word.
   static Tokenizer from_chars(std::string_view text);
-  static Tokenizer from_words(std::string_view text);
+  static Tokenizer from_words(std::string_view text, Index max_vocabulary = 0);
 
   Kind kind() const { return kind_; }
   Index vocab_size() const { return std::ssize(tokens_); }  // V

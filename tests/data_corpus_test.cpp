@@ -87,6 +87,9 @@ TEST_CASE("a folder: train.txt, valid.txt, test.txt", "[data]") {
   CHECK(words.train.ids == Ids{4, 5, 4, 2});
   CHECK(words.valid.ids == Ids{5, 3, 2});
   CHECK(words.test.ids == Ids{3, 2});
+  const Corpus cut = load_corpus(path, Kind::words, 5);  // a alone has an entry of its own
+  CHECK(cut.train.ids == Ids{4, 3, 4, 2});
+  CHECK(cut.fingerprint() != words.fingerprint());
   const Corpus chars = load_corpus(path, Kind::chars);  // all characters of all splits: \n, space, a, b, c, d
   CHECK(chars.tokenizer.vocab_size() == 6);
   CHECK(chars.test.ids == Ids{5});

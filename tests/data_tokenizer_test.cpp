@@ -109,6 +109,22 @@ TEST_CASE("words: fairseq's dictionary", "[data]") {
   CHECK(t.encode("b\u00A0a") == Ids{4, 5, 2});
 }
 
+TEST_CASE("words: a dictionary cut off after its commonest", "[data]") {
+  const std::string text = "b a b c\n<unk> c b d\n";  // by count: b, c, then a and d
+  const Tokenizer t = Tokenizer::from_words(text, 6);
+  REQUIRE(t.vocab_size() == 6);
+  CHECK(t.token(4) == "b");
+  CHECK(t.token(5) == "c");
+  CHECK(t.encode(text) == Ids{4, 3, 4, 5, 2, 3, 5, 4, 3, 2});
+  // The entries that are left have the ids that they have in the whole dictionary.
+  const Tokenizer whole = Tokenizer::from_words(text);
+  for (std::int32_t id = 0; id < 6; ++id) CHECK(t.token(id) == whole.token(id));
+  for (const Index large : {8, 9, 1000}) CHECK(Tokenizer::from_words(text, large).save() == whole.save());
+  CHECK(Tokenizer::from_words(text, 5).vocab_size() == 5);
+  for (const Index small : {4, 1, -1})
+    CHECK(contains(thrown_by([&] { Tokenizer::from_words(text, small); }), "at least 5"));
+}
+
 TEST_CASE("words: tidy text comes back", "[data]") {
   const Random random{4, 5, 6};
   std::string text;

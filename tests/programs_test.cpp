@@ -128,6 +128,7 @@ TEST_CASE("bad input is refused in plain words, with status 2", "[programs]") {
   check_refused(train + folder.write("short.txt", "too short"), {"window"});
   check_refused(train + folder.write("one.txt", std::string(500, 'a')), {"1 different characters"});
   check_refused(train + good + " --steps 0", {"--steps", "got 0", "at least 1"});
+  check_refused(train + good + " --max-vocabulary 100", {"--max-vocabulary", "chars", "--tokens words"});
   check_refused(train + good + " --lr=-1", {"--lr", "-1"});
   check_refused(train + good + " --lr nan", {"--lr"});
   check_refused(train + good + " --layers two", {"--layers", "'two'", "whole number"});

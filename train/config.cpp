@@ -15,6 +15,8 @@ FieldList fields(Config& c) {
   f.group = "Data";
   f.add("data", c.data, "builtin, a UTF-8 text file, or a folder with train.txt, valid.txt, test.txt");
   f.add("tokens", c.tokens, "what a token is", {"chars", "words"});
+  f.add("max-vocabulary", c.max_vocabulary,
+        "of words: so many entries at most, the commonest; others are <unk> (0: all)");
   f.add("windows", c.windows, "random stretches of the text, or consecutive blocks shuffled each epoch",
         {"random", "blocks"});
 
@@ -101,6 +103,10 @@ void check(const Config& c) {
     if (!(value >= least))
       fail(std::string("--") + name, number_text(value), "at least " + number_text(least));
   };
+  at_least("max-vocabulary", static_cast<double>(c.max_vocabulary), 0);
+  if (c.max_vocabulary > 0 && c.tokens != "words")
+    fail("--max-vocabulary", std::to_string(c.max_vocabulary) + " with --tokens " + c.tokens,
+         "--tokens words", "characters are never left out");
   at_least("steps", static_cast<double>(c.steps), 1);
   at_least("batch", static_cast<double>(c.batch), 1);
   at_least("micro-batch", static_cast<double>(c.micro_batch), 0);

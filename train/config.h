@@ -17,6 +17,7 @@ struct Config {
   // Data
   std::string data = "builtin";    // or a file, or a folder with train.txt, valid.txt, test.txt
   std::string tokens = "chars";    // or "words"
+  Index max_vocabulary = 0;        // of words: at most so many entries, the commonest; 0: all
   std::string windows = "random";  // or "blocks"
 
   ModelConfig model;

@@ -478,7 +478,7 @@ std::vector<RunResult> load_results(const Plan& plan, const std::string& results
       config.seed = seed;
       check_same_options(result.options, config, path);
       const auto& [print, first] =
-          fingerprints.try_emplace(config.data + " " + config.tokens, result.data_fingerprint, path)
+          fingerprints.try_emplace(data_name(config), result.data_fingerprint, path)
               .first->second;
       if (print != result.data_fingerprint)
         fail(path + ": fingerprint of the data " + config.data, result.data_fingerprint,

@@ -432,7 +432,7 @@ class Sweep {
     std::set<std::string> seen;
     for (const Arm& arm : plan.arms) {
       if (options_.possible && !obstacle(arm.config).empty()) continue;
-      if (!seen.insert(arm.config.data + " " + arm.config.tokens).second) continue;
+      if (!seen.insert(data_name(arm.config)).second) continue;
       if (load_data(arm.config).test.ids.empty())
         fail(plan.path + ": test", "nothing to test on in --data " + arm.config.data,
              "a corpus with that part");

@@ -159,7 +159,12 @@ LoadedModel::LoadedModel(const std::string& folder, const std::string& checkpoin
 Corpus load_data(const Config& config) {
   // Enough that no story is seen twice in a run of the default length; text is made in a second.
   if (config.data == "builtin") return builtin_corpus(1, 8'000'000, 100'000);
-  return load_corpus(config.data, config.tokens == "words" ? Tokenizer::Kind::words : Tokenizer::Kind::chars);
+  return load_corpus(config.data, config.tokens == "words" ? Tokenizer::Kind::words : Tokenizer::Kind::chars,
+                     config.max_vocabulary);
+}
+
+std::string data_name(const Config& config) {
+  return config.data + " " + config.tokens + " " + std::to_string(config.max_vocabulary);
 }
 
 std::string Record::line() const {

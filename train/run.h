@@ -74,6 +74,8 @@ class LoadedModel {
 
 // The corpus that a configuration names. The built-in language does not depend on the run's seed.
 Corpus load_data(const Config& config);
+// Names that corpus: configurations of one name load the same text as the same ids.
+std::string data_name(const Config& config);
 
 // One line of metrics.jsonl:
 // {"step":50,"split":"valid","probe":"attn.entropy","layer":0,"head":1,"nats":2.1}.
