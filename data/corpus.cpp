@@ -1,9 +1,12 @@
 #include "data/corpus.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <sstream>
+#include <unordered_map>
 
 #include "data/language.h"
 #include "data/utf8.h"
@@ -83,6 +86,18 @@ std::uint64_t Corpus::fingerprint() const {
     for (int i = 0; i < 4; ++i) add(0xFF);  // no id: a token that moves to another split is a change
   }
   return hash;
+}
+
+double unigram_nats(const Split& train, const Split& text) {
+  std::unordered_map<std::int32_t, double> counts;
+  for (const std::int32_t id : train.ids) ++counts[id];
+  double nats = 0;
+  for (const std::int32_t id : text.ids) {
+    const auto found = counts.find(id);
+    if (found == counts.end()) return std::numeric_limits<double>::infinity();
+    nats += std::log(static_cast<double>(train.size()) / found->second);
+  }
+  return nats / static_cast<double>(text.size());
 }
 
 Corpus load_corpus(const std::string& path_name, Tokenizer::Kind kind, Index max_vocabulary) {

@@ -31,6 +31,10 @@ struct Corpus {
   std::uint64_t fingerprint() const;
 };
 
+// What a model can reach that sees no context, in nats a token: the mean of -log p over `text`, p being the
+// token's share of `train`. Infinite if `text` has a token that `train` lacks; NaN for an empty text.
+double unigram_nats(const Split& train, const Split& text);
+
 // `path` is either a UTF-8 file, of which the first 90 % (of characters, or of lines for words) train and the
 // rest validates, or a folder with train.txt, valid.txt and perhaps test.txt. A vocabulary of characters is
 // that of all splits, a vocabulary of words that of the training text, of `max_vocabulary` entries at most

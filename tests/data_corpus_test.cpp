@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -93,6 +94,16 @@ TEST_CASE("a folder: train.txt, valid.txt, test.txt", "[data]") {
   const Corpus chars = load_corpus(path, Kind::chars);  // all characters of all splits: \n, space, a, b, c, d
   CHECK(chars.tokenizer.vocab_size() == 6);
   CHECK(chars.test.ids == Ids{5});
+}
+
+TEST_CASE("unigrams: the loss of a model that knows only how frequent tokens are", "[data]") {
+  const Split train{{0, 0, 0, 1}, {}, {}};
+  // -log(3/4), -log(1/4)
+  CHECK(std::abs(unigram_nats(train, Split{{0, 1}, {}, {}}) - std::log(16.0 / 3) / 2) < 1e-15);
+  // On its own text it is the entropy of the frequencies.
+  CHECK(std::abs(unigram_nats(train, train) - (0.75 * std::log(4.0 / 3) + 0.25 * std::log(4.0))) < 1e-15);
+  CHECK(unigram_nats(train, Split{{0, 2}, {}, {}}) == INFINITY);
+  CHECK(std::isnan(unigram_nats(train, Split{})));
 }
 
 TEST_CASE("files that cannot be a corpus", "[data]") {

@@ -46,6 +46,7 @@ TEST_CASE("a run leaves everything that it promises", "[programs]") {
   const Outcome eval = run("eval --run " + (folder / "a"));
   CHECK(eval.status == 0);
   CHECK(contains(eval.text, "without context"));
+  CHECK(contains(eval.text, "baseline"));
   CHECK(contains(eval.text, "with context"));
 
   // The same once more from its config.json alone: the same bytes.

@@ -1,5 +1,6 @@
 // eval: how well a trained model predicts held-out text.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -54,6 +55,11 @@ void evaluate(int argc, char** argv) {
   json["split"] = split;
   json["step"] = loaded.state.done;
   json["loss"] = without.loss();
+  // JSON knows no infinity: a token that the training text lacks is left out of the figures altogether.
+  if (const double unigram = unigram_nats(corpus.train, text); std::isfinite(unigram)) {
+    std::printf("baseline         %s\n", describe_baseline(unigram).c_str());
+    json["unigram_loss"] = unigram;
+  }
 
   // fairseq's --context-window 400 of 512, in proportion.
   if (context < 0) context = window * 400 / 512;

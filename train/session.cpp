@@ -41,6 +41,8 @@ void introduce(Live& live, const Config& config, const Corpus& corpus, const Run
   live.print("data     " + corpus.name + ": " + grouped(static_cast<double>(corpus.train.size())) +
              " tokens to train on, " + grouped(static_cast<double>(corpus.valid.size())) +
              " held out, vocabulary " + grouped(static_cast<double>(corpus.tokenizer.vocab_size())));
+  const double unigram = unigram_nats(corpus.train, corpus.valid);
+  if (std::isfinite(unigram)) live.print("baseline " + describe_baseline(unigram));
   live.print("model    " + std::to_string(m.layers) + " layers x " + std::to_string(m.heads) + " heads x " +
              std::to_string(m.channels) + " channels, feed-forward " + std::to_string(m.ffn) + ", context " +
              std::to_string(m.context) + ", " + m.block + ": " +

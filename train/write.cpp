@@ -41,6 +41,11 @@ std::string describe(const Evaluation& e) {
   return text;
 }
 
+std::string describe_baseline(double nats) {
+  return describe(Evaluation{nats, NAN, 1}) +
+         "  (each token by its share of the training text, without a model)";
+}
+
 std::string grammar_report(const std::string& text) {
   Index whole = 0, grammatical = 0;
   std::string fault;

@@ -19,6 +19,10 @@ std::string write_text(const Transformer& model, Tape& tape, const Tokenizer& to
 // "loss 0.3812  floor 0.3520  excess 0.0292  ppl 1.46"
 std::string describe(const Evaluation& evaluation);
 
+// "loss 6.8722  ppl 965.09  (each token by its share of the training text, without a model)"; see
+// unigram_nats.
+std::string describe_baseline(double nats);
+
 // How many of the whole stories in a text belong to the built-in language, and where the first other one
 // leaves it.
 std::string grammar_report(const std::string& text);
