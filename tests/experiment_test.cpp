@@ -571,6 +571,9 @@ TEST_CASE("a sweep that is killed and started again ends as one that was not", "
   CHECK(result.curve("attn.entropy.normalised", 0)->values.size() == 16);
   CHECK(result.figure("attn.entropy.normalised") ==
         Approx(result.curve("attn.entropy.normalised", 0)->values.back()).epsilon(1e-5));
+  const std::vector<double>& entropy = result.curve("attn.entropy.normalised", 0)->values;
+  CHECK(result.figure("attn.entropy.normalised.min") == Approx(std::ranges::min(entropy)).epsilon(1e-5));
+  CHECK(result.figure("attn.entropy.normalised.max") == Approx(std::ranges::max(entropy)).epsilon(1e-5));
   CHECK(result.spectra.size() == 12);
   CHECK(result.spectra[0].eigenvalues[0].size() == 2);
   CHECK(result.spectra[0].eigenvalues[0][0].size() == 8);

@@ -5,7 +5,8 @@
 //   name, about          the name is that of its folders
 //   options              of train, for all runs, as a line of text: "--preset paper --dropout 0"
 //   updates, seeds       the budget of each run; whole numbers
-//   waits                why its runs are not to be made yet: "its arms are settled by the screening"; so that
+//   waits                why its runs are not to be made yet: "its arms are settled by the screening"; so
+//   that
 //                        predictions can stand before the arms do
 //   arms                 name -> further options, in the order of the tables
 //   grid                 list of {"name": "locater {c}", "options": "... --target {c}", "c": [8, 16]}: more
@@ -88,6 +89,8 @@ struct Curve {
 //   train.loss                       mean over the last tenth of the run
 //   PROBE.KEY                        its last reading, the mean over layers and heads (largest: the largest)
 //   PROBE.KEY.best                   the same at the step of the best validation, if it was read there
+//   PROBE.KEY.min, PROBE.KEY.max     the same at its lowest and its highest over the run (a collapse that was
+//                                    recovered from); results of older versions lack them
 //   context.loss, context.perplexity, test.loss, test.perplexity, test.context.loss, ...perplexity
 struct RunResult {
   std::string plan, arm;

@@ -181,6 +181,13 @@ void collect_probes(const std::vector<Record>& records, RunResult& result) {
       }
       const double value = over_layers(readings, key);
       result.figures[name] = value;  // the last one stays
+      // fmin and fmax pass over a NaN, as long as there is a number.
+      const auto extreme = [&](const char* suffix, double (*better)(double, double)) {
+        double& figure = result.figures.try_emplace(name + suffix, value).first->second;
+        figure = better(figure, value);
+      };
+      extreme(".min", std::fmin);
+      extreme(".max", std::fmax);
       if (static_cast<double>(step) == best) result.figures[name + ".best"] = value;
     }
     for (const auto& [layer, curve] : layers) result.curves.push_back(thinned(curve, probe_points));
@@ -478,8 +485,7 @@ std::vector<RunResult> load_results(const Plan& plan, const std::string& results
       config.seed = seed;
       check_same_options(result.options, config, path);
       const auto& [print, first] =
-          fingerprints.try_emplace(data_name(config), result.data_fingerprint, path)
-              .first->second;
+          fingerprints.try_emplace(data_name(config), result.data_fingerprint, path).first->second;
       if (print != result.data_fingerprint)
         fail(path + ": fingerprint of the data " + config.data, result.data_fingerprint,
              print + " as in " + first, "the runs saw different text");
