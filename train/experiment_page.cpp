@@ -19,7 +19,11 @@ struct Named {
 constexpr Named all_named[] = {
     {"valid.loss", "Validation loss", "nats per token"},
     {"valid.perplexity", "Validation perplexity", ""},
+    {"context.perplexity", "Perplexity with context", ""},
+    {"test.perplexity", "Test perplexity", ""},
+    {"test.context.perplexity", "Test perplexity with context", ""},
     {"attn.entropy.normalised", "Attention entropy", "1 is uniform, 0 one-hot"},
+    {"attn.entropy.normalised.min", "Lowest attention entropy while training", "1 is uniform, 0 one-hot"},
     {"attn.profile.last_quarter", "Attention to the last quarter", "share"},
     {"attn.logits.largest", "Largest logit", ""},
     {"qk.spectrum.trace", "Trace of W", ""},
