@@ -25,9 +25,9 @@ void use_precision(const std::string& name);
 // Whether gemm multiplies on tiles: a product then costs less than the memory that its result passes through.
 bool products_on_tiles();
 
-// While one lives, the n numbers at `weights` do not change, so that gemm may keep what it made of them (tiles
-// do). One at a time in a program, made and ended while no other thread multiplies. prepare() is for all
-// workers at the same time, before the first product: they share the work of making anew what was kept.
+// While one lives, the n numbers at `weights` do not change, so that gemm may keep what it made of them
+// (tiles do). One at a time in a program, made and ended while no other thread multiplies. prepare() is for
+// all workers at the same time, before the first product: they share the work of making anew what was kept.
 class Unchanging {
  public:
   Unchanging(const Real* weights, Index n);

@@ -100,7 +100,10 @@ Svd run_gesdd(std::span<const Real> a, Index m, Index n, char vectors) {
 void detail::check(const char* routine, int info) {
   if (info == 0) return;
   throw NumericalError(std::string(routine) +
-                       (info > 0 ? " did not converge" : " was given a wrong argument") +
+                       (info > 0 ? " did not converge"
+                        : info == LAPACK_WORK_MEMORY_ERROR || info == LAPACK_TRANSPOSE_MEMORY_ERROR
+                            ? " found no memory"
+                            : " was given a wrong argument") +
                        ", info = " + std::to_string(info));
 }
 

@@ -9,7 +9,7 @@ namespace ef {
 // (the restricted Damerau-Levenshtein distance).
 std::size_t edit_distance(const std::string& a, const std::string& b);
 
-// The candidate that is fewest edits away, if these are at most a third of its letters; else "".
+// The candidate that is fewest edits away, if these are at most a third of its letters, or one; else "".
 std::string nearest(const std::string& name, const std::vector<std::string>& candidates);
 
 // "did you mean NEAREST?", or "known: a, b, c".

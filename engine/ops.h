@@ -88,8 +88,8 @@ Tensor embedding(const Tensor& table, std::span<const std::int32_t> ids, const S
 struct CrossEntropy {
   double divisor = 1;          // the sum over tokens is divided by this
   double label_smoothing = 0;  // this share of the target's probability is spread evenly over all V classes
-  // Of linear_cross_entropy: how a logit reaches the gradient, kept or recomputed. The numbers are the same up
-  // to rounding. Where no gradient is wanted, logits are never kept.
+  // Of linear_cross_entropy: how a logit reaches the gradient, kept or recomputed. The numbers are the same
+  // up to rounding. Where no gradient is wanted, logits are never kept.
   enum class Logits { automatic, kept, recomputed } logits = Logits::automatic;
 };
 inline constexpr std::int32_t ignored = -1;  // a target that is not scored
@@ -136,7 +136,9 @@ Tensor symmetric_eigenvalues(const Tensor& a);
 Tensor singular_values(const Tensor& a);  // [M, N] -> [min(M, N)], descending
 // Readings of W = q^T k [C, C] for q, k [D, C], without forming it: tr W, tr W^2 and |W|_F^2 -> [1]. q and k
 // are weights of linear(), so W is the W_Q W_K^T of a head, with W_Q = q^T and W_K = k^T. W has the
-// eigenvalues of the core matmul(k, q, false, true) [D, D], and C - D zeros.
+// eigenvalues of the core k q^T [D, D], and C - D zeros. Like all of these readings the core is computed by
+// gemm_exact, whatever the precision of matmul.
+Tensor product_core(const Tensor& q, const Tensor& k);
 Tensor product_trace(const Tensor& q, const Tensor& k);
 Tensor product_trace_square(const Tensor& q, const Tensor& k);
 Tensor product_frobenius_square(const Tensor& q, const Tensor& k);

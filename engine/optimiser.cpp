@@ -18,12 +18,13 @@ class AdamW : public Optimiser {
   void update_range(Real* w, const Real* g, Real* m, Real* v, Index n, const Step& s,
                     Real decay) const override {
     const Real beta1 = Real(config_.beta1), beta2 = Real(config_.beta2), epsilon = Real(config_.epsilon);
+    const Real new1 = Real(1 - config_.beta1), new2 = Real(1 - config_.beta2);  // not of rounded betas
     const Real rate = s.learning_rate / s.correction1, root = 1 / std::sqrt(s.correction2);
     const Real keep = 1 - s.learning_rate * decay;
     for (Index i = 0; i < n; ++i) {
       const Real gi = s.gradient_scale * g[i];
-      m[i] = beta1 * m[i] + (1 - beta1) * gi;
-      v[i] = beta2 * v[i] + (1 - beta2) * gi * gi;
+      m[i] = beta1 * m[i] + new1 * gi;
+      v[i] = beta2 * v[i] + new2 * gi * gi;
       w[i] = keep * w[i] - rate * m[i] / (std::sqrt(v[i]) * root + epsilon);
     }
   }
@@ -36,12 +37,13 @@ class FairseqAdam : public Optimiser {
   void update_range(Real* w, const Real* g, Real* m, Real* v, Index n, const Step& s,
                     Real decay) const override {
     const Real beta1 = Real(config_.beta1), beta2 = Real(config_.beta2), epsilon = Real(config_.epsilon);
+    const Real new1 = Real(1 - config_.beta1), new2 = Real(1 - config_.beta2);  // not of rounded betas
     const Real rate = s.learning_rate * std::sqrt(s.correction2) / s.correction1;
     const Real keep = 1 - s.learning_rate * decay;
     for (Index i = 0; i < n; ++i) {
       const Real gi = s.gradient_scale * g[i];
-      m[i] = beta1 * m[i] + (1 - beta1) * gi;
-      v[i] = beta2 * v[i] + (1 - beta2) * gi * gi;
+      m[i] = beta1 * m[i] + new1 * gi;
+      v[i] = beta2 * v[i] + new2 * gi * gi;
       w[i] = keep * w[i] - rate * m[i] / (std::sqrt(v[i]) + epsilon);
     }
   }
@@ -59,11 +61,12 @@ DecayGroup decay_group(const std::string& name) {
 Optimiser::Optimiser(const Parameters& parameters, const OptimiserConfig& config, DecayGroup decays)
     : first_moment(parameters.flat_size()), second_moment(parameters.flat_size()), config_(config) {
   const auto share = [](const char* what, double x) {
-    if (!(x >= 0 && x < 1)) fail(what, std::to_string(x), "0 <= value < 1");
+    if (!(x >= 0 && Real(x) < 1)) fail(what, std::to_string(x), "0 <= value < 1");
   };
   share("beta1", config.beta1);
   share("beta2", config.beta2);
-  if (!(config.epsilon >= 0)) fail("epsilon of Adam", std::to_string(config.epsilon), "at least 0");
+  // Where a gradient has been 0 so far, both moments are: 0 / 0 would be the end of its weight.
+  if (!(Real(config.epsilon) > 0)) fail("epsilon of Adam", std::to_string(config.epsilon), "above 0");
   if (!(config.weight_decay >= 0)) fail("weight decay", std::to_string(config.weight_decay), "at least 0");
   const std::vector<Parameter>& list = parameters.list();
   for (std::size_t i = 0; i < list.size(); ++i) {

@@ -18,7 +18,7 @@ struct Init {
   static Init zeros() { return {}; }
   static Init ones() { return {Law::ones}; }
   static Init normal(double deviation) { return {Law::normal, deviation}; }
-  static Init uniform(double bound) { return {Law::uniform, bound}; }  // in [-bound, bound)
+  static Init uniform(double bound) { return {Law::uniform, bound}; }  // in [-bound, bound]
 };
 
 // Numbers that own their memory: 64-byte aligned, on huge pages where the system has them, zero at first.

@@ -47,6 +47,7 @@ void Tape::backward(const Tensor& y, std::span<const Real> seed) {
   if (static_cast<Index>(seed.size()) != y.size()) {
     fail("backward: seed", std::to_string(seed.size()) + " numbers", std::to_string(y.size()));
   }
+  const Scope scope(*this);  // scratch memory of a backward is this tape's
   open(y.grad);
   // Added, as y may share its gradient with a parameter (reshape).
   Real* dy = y.grad;

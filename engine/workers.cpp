@@ -15,10 +15,19 @@ Share share_of(Index n, Index part, Index parts, Index grain) {
 Workers::Workers(Index count) : count_(count) {
   if (count < 1 || count > 1024) fail("workers", std::to_string(count), "1 to 1024");
   errors_.resize(static_cast<std::size_t>(count));
-  for (Index worker = 1; worker < count; ++worker) threads_.emplace_back([this, worker] { loop(worker); });
+  try {
+    for (Index worker = 1; worker < count; ++worker) threads_.emplace_back([this, worker] { loop(worker); });
+  } catch (const std::exception& error) {  // the system allows no more
+    const std::size_t made = threads_.size() + 1;
+    stop();  // no destructor runs, and those that were made wait
+    fail("workers: only " + std::to_string(made) + " threads could be made", error.what(),
+         std::to_string(count), "ask for fewer");
+  }
 }
 
-Workers::~Workers() {
+Workers::~Workers() { stop(); }
+
+void Workers::stop() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;

@@ -38,6 +38,7 @@ class Workers {
  private:
   void run_everywhere(const std::function<void(Index)>& task);
   void loop(Index worker);
+  void stop();  // ends all threads that there are
   void call(Index worker);
 
   Index count_;

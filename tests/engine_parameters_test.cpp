@@ -1,6 +1,10 @@
 // Parameters and their builder, workers and their shares, names that are nearly right.
 #include "engine/parameters.h"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <cstdint>
 #include <stdexcept>
@@ -197,6 +201,25 @@ TEST_CASE("every worker is called once a round, with its own number", "[workers]
     }
     CHECK(first_is_here);
   }
+}
+
+TEST_CASE("workers: where the system allows no more threads, that is an error, and no wait for ever",
+          "[workers]") {
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    ::alarm(20);  // a wait for ever ends here
+    const rlimit none{0, 0};
+    ::setrlimit(RLIMIT_NPROC, &none);
+    const rlimit little{400 << 20, 400 << 20};  // root has as many processes as it likes, but not memory
+    ::setrlimit(RLIMIT_AS, &little);
+    const std::string message = thrown_by([] { Workers workers(1024); });
+    ::_exit(contains(message, "threads could be made") ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
 }
 
 TEST_CASE("workers run at the same time", "[workers]") {

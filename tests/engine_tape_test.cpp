@@ -267,6 +267,28 @@ TEST_CASE("check_finite names the op, the element and the last parameter", "[tap
   check_throws<NumericalError>([&] { scale(plain, nan); }, {"NaN in op scale"});
 }
 
+TEST_CASE("a backward after its scope, or in that of another tape, is the same", "[tape]") {
+  const auto gradient = [](int where) {
+    Leaf q({1, 5, 4}, 1), k({1, 5, 4}, 2), v({1, 5, 4}, 3);
+    Tape tape, other;
+    Tensor loss;
+    {
+      const Tape::Scope scope(tape);
+      loss = sum(causal_attention(q.tensor(), k.tensor(), v.tensor(), 2, 0.7));
+      if (where == 0) tape.backward(loss);
+    }
+    if (where == 1) tape.backward(loss);
+    if (where == 2) {
+      const Tape::Scope scope(other);
+      tape.backward(loss);
+      CHECK(&Tape::current() == &other);
+    }
+    return q.gradient;
+  };
+  CHECK(gradient(1) == gradient(0));
+  CHECK(gradient(2) == gradient(0));
+}
+
 TEST_CASE("ops need a tape, of this thread; scopes nest", "[tape]") {
   Leaf x({2}, 1);
   check_throws([&] { relu(x.tensor()); }, {"op called outside of a tape", "Tape::Scope"});

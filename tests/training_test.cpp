@@ -1,11 +1,15 @@
 // The training step, through the Trainer: what it promises about workers, micro-batches, memory and NaN.
 #include <limits>
 
+#include "engine/blas.h"
 #include "models/sampling.h"
 #include "tests/helpers.h"
 #include "train/trainer.h"
 
 using namespace ef;
+
+// As in all programs: workers are the only threads.
+[[maybe_unused]] const bool one_thread = (blas::use_one_thread(), true);
 
 namespace {
 

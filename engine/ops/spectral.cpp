@@ -266,6 +266,18 @@ void add_product(const Tensor& x, Real factor, blas::Op op, const Real* m, const
 
 }  // namespace
 
+// M = k q^T.  dq = dM^T k,  dk = dM q.
+Tensor product_core(const Tensor& q, const Tensor& k) {
+  check_factors("product_core", q, k);
+  const Index rows = q.shape[0], c = q.shape[1];
+  Tensor y = Tape::current().output("product_core", {rows, rows}, {q, k});
+  gemm_exact(as_is, transposed, rows, rows, c, 1, k.data, c, q.data, c, 0, y.data, rows);
+  return Tape::current().record(y, [=] {
+    add_product(q, 1, transposed, y.grad, k);
+    add_product(k, 1, as_is, y.grad, q);
+  });
+}
+
 // tr W = tr q^T k = <q, k>.  dq = g k,  dk = g q.
 Tensor product_trace(const Tensor& q, const Tensor& k) {
   check_factors("product_trace", q, k);

@@ -1,5 +1,6 @@
 // Every op of engine/ops.h against central differences, over many random shapes; the fused ops against their
 // definitions; and gradcheck itself against ops with deliberate faults.
+#include <array>
 #include <cstdint>
 #include <fstream>
 #include <functional>
@@ -488,6 +489,8 @@ const std::vector<OpCheck>& op_checks() {
       {"eigenvalues", "squares of both parts", [](Draw& d) { return eigenvalues_trial(d, d.coin(), false); }},
       {"symmetric_eigenvalues", "", symmetric_eigenvalues_trial},
       {"singular_values", "", singular_values_trial},
+      {"product_core", "", [](Draw& d) { return product_trial(product_core, d); }},
+      {"product_core", "q and k the same", [](Draw& d) { return product_with_itself(product_core, d); }},
       {"product_trace", "", [](Draw& d) { return product_trial(product_trace, d); }},
       {"product_trace", "q and k the same", [](Draw& d) { return product_with_itself(product_trace, d); }},
       {"product_trace_square", "", [](Draw& d) { return product_trial(product_trace_square, d); }},
@@ -720,13 +723,17 @@ TEST_CASE("linear_cross_entropy is cross_entropy of linear, for any number of bl
   using Logits = CrossEntropy::Logits;
   // The op takes 256 rows and 512 classes at a time. Logits of up to +-30 let the largest one of a row move
   // from block to block.
-  for (const auto& [rows, vocab] :
-       {std::pair<Index, Index>{1, 11}, {5, 11}, {256, 512}, {257, 513}, {600, 1100}}) {
+  for (const auto& [rows, vocab, channels] :
+       {std::array<Index, 3>{1, 11, 6},
+        {5, 11, 6},
+        {256, 512, 6},
+        {257, 513, 6},
+        {600, 1100, 6},
+        {300, 1100, 310}}) {  // the last has fewer rows than channels, and keeps all dz
     for (const Logits logits : {Logits::kept, Logits::recomputed}) {
       for (const double smoothing : {0.0, 0.1}) {
         INFO(rows << " rows, " << vocab << " classes, " << (logits == Logits::kept ? "kept" : "recomputed")
                   << ", smoothing " << smoothing);
-        constexpr Index channels = 6;
         std::vector<std::int32_t> targets;
         for (Index i = 0; i < rows; ++i)
           targets.push_back(i % 5 == 2 ? ignored : static_cast<std::int32_t>(i * 7 % vocab));

@@ -1038,6 +1038,7 @@ TEST_CASE("spectral ops refuse other shapes", "[spectral]") {
     check_throws([&] { op(x.tensor(), y.tensor()); }, {name, "k", "[3, 2]", "[2, 3]"});
     check_throws([&] { op(flat.tensor(), flat.tensor()); }, {name, "q", "[6]", "[D, C]"});
   };
+  refuses("product_core", product_core);
   refuses("product_trace", product_trace);
   refuses("product_trace_square", product_trace_square);
   refuses("product_frobenius_square", product_frobenius_square);
