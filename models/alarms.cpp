@@ -52,7 +52,12 @@ std::vector<AlarmEvent> Alarms::feed_validation(double loss, double floor) {
 std::string Alarms::text(const AlarmEvent& e) {
   char numbers[96];
   const bool above = e.value > e.threshold;
-  std::snprintf(numbers, sizeof numbers, "%.3g is %s %.3g", e.value, above ? "above" : "below", e.threshold);
+  // A plateau is over as well where the floor has been reached.
+  if (!e.on && e.alarm == "loss plateau" && !above)
+    std::snprintf(numbers, sizeof numbers, "the floor is near");
+  else
+    std::snprintf(numbers, sizeof numbers, "%.3g is %s %.3g", e.value, above ? "above" : "below",
+                  e.threshold);
   return (e.on ? "ALARM " : "over: ") + e.alarm +
          (e.layer >= 0 ? " in layer " + std::to_string(e.layer) : "") + ": " + numbers;
 }

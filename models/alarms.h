@@ -11,23 +11,19 @@ namespace ef {
 
 // name              watches                                   on        off     why there
 // rank collapse     resid.rank, frobenius, a layer            < 0.1     > 0.15  tokens share 99 % of their
-// squared norm
-//                                                                               (rank collapse: Dong et al.
+//                                                                               squared norm (Dong et al.
 //                                                                               2021; the number is ours)
 // entropy collapse  attn.entropy, normalised, a layer's mean  < 0.05    > 0.1   attention is one-hot but for
-// 5 % of the
-//                                                                               entropy it could have
-//                                                                               (entropy collapse: Zhai et
-//                                                                               al. 2023; the number is ours)
+//                                                                               5 % of the entropy it could
+//                                                                               have (Zhai et al. 2023; the
+//                                                                               number is ours)
 // runaway spectrum  attn.logits, largest, a layer             > 87      < 60    e^-87 is where float32 ends:
-// other
-//                                                                               tokens get exactly nothing,
-//                                                                               and no gradient
+//                                                                               other tokens get nothing at
+//                                                                               all, and no gradient
 // loss plateau      validation loss over five validations     < 0.5 %   > 1 %   of improvement, while the
-// loss is more
-//                                                                               than 5 % above the floor,
-//                                                                               where that is known (numbers
-//                                                                               are ours)
+//                                                                               loss is more than 5 % above
+//                                                                               the floor, where that is
+//                                                                               known (numbers are ours)
 struct AlarmEvent {
   std::string alarm;
   Index layer = -1;  // -1: of the whole model

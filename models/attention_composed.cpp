@@ -30,7 +30,10 @@ struct SoftcapAttention : ComposedAttention {
 
   std::vector<QKProduct> qk() const override {
     std::vector<QKProduct> products = SoftmaxAttention::qk();
-    for (QKProduct& product : products) product.left_out = "the soft cap, " + product.left_out;
+    for (QKProduct& product : products) {
+      product.cap = cap;
+      product.left_out = "the soft cap, " + product.left_out;
+    }
     return products;
   }
 };

@@ -58,6 +58,7 @@ struct SpectralLinear {
 
 struct SpectralAttention : Attention {
   SpectralLinear query, key, value, out;
+  const FusedOps& ops;
   Index heads;
   double scale;
   Point see_q, see_k, see_pattern;
@@ -67,6 +68,7 @@ struct SpectralAttention : Attention {
         key(b / "k", Role::attention_in, c, declare),
         value(b / "v", Role::attention_in, c, declare),
         out(b / "out", Role::attention_out, c, declare),
+        ops(ops_of(c)),
         heads(c.heads),
         scale(1 / std::sqrt(static_cast<double>(c.channels / c.heads))),
         see_q(b / "q"),
@@ -76,7 +78,7 @@ struct SpectralAttention : Attention {
   Tensor forward(const Tensor& x) const override {
     const Tensor q = see_q(query.forward(x)), k = see_k(key.forward(x)), v = value.forward(x);
     Real* pattern = see_pattern.place({x.shape[0], heads, x.shape[1], x.shape[1]});
-    return out.forward(causal_attention(q, k, v, heads, scale, pattern));
+    return out.forward(ops.attention(q, k, v, heads, scale, pattern));
   }
 
   std::vector<QKProduct> qk() const override {

@@ -21,7 +21,8 @@ struct Gpt2 : Initialisation {
 
 // fairseq v0.12.2, transformer_lm. Xavier's uniform bound is sqrt(6 / (fan_in + fan_out)); q, k and v are
 // drawn with a gain of 1 / sqrt 2, as if they were one matrix. Their biases and the feed-forward layers keep
-// PyTorch's default U(+-1 / sqrt(fan_in)). Row 1 of the tables is the padding token and starts as zeros.
+// PyTorch's default U(+-1 / sqrt(fan_in)). Row 1 of the token table is the padding token and starts as zeros;
+// that of an output matrix of its own does not.
 struct Fairseq : Initialisation {
   Fairseq(const Builder&, const ModelConfig&) {}
   Init weight(Role role, Index fan_in) const override {
@@ -29,8 +30,8 @@ struct Fairseq : Initialisation {
     const double xavier = std::sqrt(6 / (2 * n));  // attention matrices are square
     switch (role) {
       case Role::tokens:
-      case Role::unembed:
         return {Init::Law::normal, 1 / std::sqrt(n), 1};
+      case Role::unembed:
       case Role::positions:
         return Init::normal(1 / std::sqrt(n));
       case Role::attention_in:

@@ -184,11 +184,12 @@ void read_map(const Observation& o, Reading& r) {
 
 // ---- Logits
 
-// The logits of one head, s_t = logit_scale <q_n, k_t>, t <= n, from the points attn.q and attn.k, [B, T, C].
+// The logits of one head, s_t = logit_scale <q_n, k_t>, capped where the layer does so, t <= n, from the
+// points attn.q and attn.k, [B, T, C].
 struct Logits {
   Tensor q, k;
   Index channel, dim;  // the head is channels [channel, channel + dim)
-  double scale;
+  double scale, cap;
 
   // A layer that shows one of the points and shares their weights has the other as well. q is empty if they
   // are not shown, or do not fit.
@@ -197,7 +198,8 @@ struct Logits {
         k(o.at(product.layer, "attn.k")),
         channel(product.head * product.rank()),
         dim(product.rank()),
-        scale(product.logit_scale) {
+        scale(product.logit_scale),
+        cap(product.cap) {
     if (product.query.data == product.key.data) {
       if (!q) q = k;
       if (!k) k = q;
@@ -218,6 +220,7 @@ struct Logits {
 #pragma omp simd reduction(+ : dot)
       for (Index c = 0; c < dim; ++c) dot += static_cast<double>(query[c]) * static_cast<double>(key[c]);
       logit = scale * dot;
+      if (std::isfinite(cap)) logit = cap * std::tanh(logit / cap);
       key += channels;
     }
     return s;
@@ -253,7 +256,7 @@ void read_logits(const Observation& o, Reading& r) {
 // The signal propagation probability of Bao, Hataya, Karakida (2024), measured, as we read it: with softmax
 // replaced by the piecewise linear S_t = clip((1 + s_t - mean s) / n, 0, 1), the share of tokens that are
 // active, 0 < S_t < 1: these are -1 < s_t - mean s < n - 1. The s_t are divided by lambda already. A row of
-// one token has S = 1: not active. What a layer does to its logits afterwards (a soft cap) is not seen.
+// one token has S = 1: not active.
 void read_rho(const Observation& o, Reading& r) {
   ByHead profiles;
   for (const QKProduct& product : o.model.qk()) {

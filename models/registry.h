@@ -38,12 +38,18 @@ class Registry {
     return list;
   }
 
-  // Error with the nearest name if there is none like it.
+  // Error with the nearest name if there is none like it, or if there are two.
   static std::unique_ptr<Part> make(const std::string& name, const Builder& builder,
                                     const ModelConfig& config) {
+    const Entry* found = nullptr;
     for (const Entry& entry : entries()) {
-      if (entry.name == name) return entry.make(builder, config);
+      if (entry.name != name) continue;
+      if (found)
+        fail(std::string("two siblings of ") + Part::kind + " are called " + name, "", "",
+             "rename one of them");
+      found = &entry;
     }
+    if (found) return found->make(builder, config);
     fail(std::string("no ") + Part::kind + " called " + name, "", "", suggestion(name, names()));
   }
 };

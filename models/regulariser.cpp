@@ -66,14 +66,20 @@ struct OverHeads : Regulariser {
 Tensor plus(const Tensor& a, const Tensor& b) { return a ? add(a, b) : b; }
 
 struct None : Regulariser {
-  None(const Builder&, const ModelConfig&) {}
+  None(const Builder&, const ModelConfig& c) {
+    if (c.regulariser.strength != 0 || c.regulariser.hold != 0)
+      warnings.push_back("no regulariser is chosen: its strength and hold do nothing (--regulariser)");
+  }
   Tensor loss(const Transformer&, Index) const override { return {}; }
 };
 const Registered<Regulariser, None> none("none", "nothing is added to the loss");
 
 // strength sum over heads of (||W_Q||_F^2 + ||W_K||_F^2): plain weight decay, as a term, of these two alone.
 struct L2OfQK : OverHeads {
-  L2OfQK(const Builder&, const ModelConfig& c) : OverHeads(c) {}
+  L2OfQK(const Builder&, const ModelConfig& c) : OverHeads(c) {
+    if (config.strength == 0) warnings.push_back("l2-qk: its strength is 0: nothing is added to the loss");
+    if (config.hold != 0) warnings.push_back("l2-qk: it holds no mean: hold does nothing");
+  }
   Tensor loss(const Transformer& model, Index done) const override {
     if (config.strength == 0) return {};
     Tensor total;
@@ -113,7 +119,7 @@ Tensor logit_variance(const QKProduct& p) {
 
 // sum |eigenvalue - mean|^2 over the k eigenvalues of the core, through the gradient of the eigenvalues.
 Tensor variance(const QKProduct& p) {
-  const Tensor lambda = eigenvalues(matmul(p.key, p.query, false, true));
+  const Tensor lambda = eigenvalues(product_core(p.query, p.key));
   const Tensor trace = product_trace(p.query, p.key);
   return add(sum(mul(lambda, lambda)), scale(mul(trace, trace), -1 / Real(p.rank())));
 }
@@ -134,6 +140,10 @@ struct Locater : OverHeads {
           "locater: the scale tr W^2 has no minimum where W is not symmetric; the run stops if it runs away "
           "(frobenius and logit-variance are bounded)");
     }
+    if (config.strength == 0 && config.hold == 0)
+      warnings.push_back("locater: strength and hold are 0: nothing is added to the loss");
+    if (config.target != 0 && config.mean != "target")
+      warnings.push_back("locater: the mean is the " + config.mean + " one: the target does nothing");
     warn_of_weak_hold(c.channels / c.heads);
   }
 

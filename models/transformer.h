@@ -146,10 +146,14 @@ struct Transformer {
   // The query-key products of all heads of all layers.
   std::vector<QKProduct> qk() const;
 
-  // ids: B * T token ids, T <= context. They must outlive the backward.
+  // ids: B * T token ids, T <= context, else Error. They must outlive the backward.
   // The stream after the last block, normalised: [B, T, C].
   Tensor hidden(std::span<const std::int32_t> ids, Index sequences) const {
-    Tensor x = embedding(tokens, ids, {sequences, static_cast<Index>(ids.size()) / sequences});
+    const Index all = std::ssize(ids), length = sequences > 0 ? all / sequences : 0;
+    if (sequences < 1 || sequences * length != all || length > config.context)
+      fail("transformer: ids", std::to_string(all) + " in " + std::to_string(sequences) + " sequences",
+           "sequences of one length, " + std::to_string(config.context) + " tokens at most");
+    Tensor x = embedding(tokens, ids, {sequences, length});
     x = dropout(positions->forward(x), config.dropout);
     for (const auto& block : blocks) x = block->forward(x);
     return final_norm->forward(x);
@@ -167,8 +171,8 @@ struct Transformer {
   }
 };
 
-// Errors name the dial: sizes below 1, channels not divisible by heads, dropout outside [0, 1), unknown
-// names.
+// Errors name the dial: sizes below 1, channels not divisible by heads, dropout outside [0, 1). (Unknown
+// names are found by the constructor.)
 void check(const ModelConfig& config);
 
 }  // namespace ef

@@ -124,6 +124,38 @@ TEST_CASE("precision: the gradients of one step", "[precision]") {
   }
 }
 
+TEST_CASE("precision: value and gradient of a regulariser are those of float32, to the bit", "[precision]") {
+  for (const char* measure : {"frobenius", "logit-variance", "trace", "variance"}) {
+    Config config = small();
+    config.model.regulariser.name = "locater";
+    config.model.regulariser.scale = measure;
+    config.model.regulariser.strength = config.model.regulariser.hold = 0.01;
+    const auto term = [&](const std::string& precision) {  // the gradients, and the value behind them
+      const InPrecision chosen(precision);
+      Workers threads(1);
+      Trainer trainer(config, threads);
+      Tape& tape = trainer.tape();
+      const Tape::Scope scope(tape);
+      trainer.regulariser().prepare(trainer.model(), 0);
+      const Tensor loss = trainer.regulariser().loss(trainer.model(), 0);
+      tape.backward(loss);
+      std::vector<Real> numbers(trainer.gradients(), trainer.gradients() + trainer.parameters().flat_size());
+      numbers.push_back(loss.data[0]);
+      return numbers;
+    };
+    const std::vector<Real> exact = term("float32");
+    CHECK(*std::ranges::max_element(exact) > 0);
+    for (const char* precision : {"split2", "bf16"}) {
+      if (!tiles::unavailable().empty()) {
+        WARN("skipped: " << precision << ": " << tiles::unavailable());
+        continue;
+      }
+      INFO(measure << " " << precision);
+      CHECK(term(precision) == exact);
+    }
+  }
+}
+
 TEST_CASE("precision: the same bits for the same number of workers", "[precision]") {
   if (!tiles::unavailable().empty()) {
     WARN("skipped: " << tiles::unavailable());

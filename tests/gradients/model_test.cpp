@@ -1,5 +1,7 @@
 // The gradient of whole models, for every sibling of every part.
+#include <cmath>
 #include <deque>
+
 #include "engine/gradcheck.h"
 #include "models/transformer.h"
 #include "tests/helpers.h"
@@ -130,4 +132,50 @@ TEST_CASE("fairseq's model: Post-LN, sinusoids, ReLU", "[model]") {
   const GradcheckVerdict verdict = check_model(config, 3);
   INFO(verdict.message);
   CHECK(verdict.ok);
+}
+
+// A model with its parameters, as it starts.
+struct Started {
+  Parameters parameters;
+  std::unique_ptr<Transformer> model;
+  explicit Started(const ModelConfig& config) {
+    Transformer declare(Builder(parameters, nullptr), config);
+    parameters.allocate();
+    parameters.initialise(3);
+    model = std::make_unique<Transformer>(Builder(parameters, nullptr), config);
+  }
+};
+
+TEST_CASE("a model refuses more tokens than its context, and no sequence", "[model]") {
+  for (const std::string& positions : Registry<Positions>::names()) {
+    ModelConfig config = tiny();
+    config.positions = positions;
+    const Started started(config);
+    Tape tape;
+    const Tape::Scope scope(tape);
+    const std::vector<std::int32_t> ids(12, 1);
+    const auto hidden = [&](std::size_t count, Index sequences) {
+      started.model->hidden(std::span(ids).first(count), sequences);
+    };
+    check_throws([&] { hidden(6, 1); }, {"6 in 1 sequences", "5 tokens at most"});
+    check_throws([&] { hidden(11, 2); }, {"11 in 2 sequences", "one length"});
+    check_throws([&] { hidden(0, 0); }, {"0 in 0 sequences"});
+    CHECK(thrown_by([&] { hidden(10, 2); }) == "nothing thrown");
+  }
+}
+
+TEST_CASE("fairseq's padding row is that of the token table alone", "[model]") {
+  ModelConfig config = tiny();
+  config.initialisation = "fairseq";
+  config.tied = false;
+  const Started started(config);
+  const auto squares = [&](const Tensor& table, Index row) {
+    double sum = 0;
+    for (Index c = 0; c < config.channels; ++c)
+      sum += std::pow(static_cast<double>(table.data[row * config.channels + c]), 2);
+    return sum;
+  };
+  CHECK(squares(started.model->tokens, 1) == 0);
+  CHECK(squares(started.model->tokens, 2) > 0);
+  CHECK(squares(started.model->unembed, 1) > 0);
 }

@@ -249,6 +249,7 @@ TEST_CASE("nothing is added where nothing is asked for", "[regulariser]") {
 TEST_CASE("the literal trace warns, and stops where it runs away", "[regulariser]") {
   RegulariserConfig literal = locater("trace", 1, 0);
   literal.mean = "running";
+  literal.target = 0;
   Fixture f(literal, 1, 1, 8);
   REQUIRE(f.regulariser->warnings.size() == 1);
   CHECK(contains(f.regulariser->warnings[0], "no minimum"));
@@ -298,12 +299,39 @@ TEST_CASE("a hold that is too weak for its strength is named", "[regulariser]") 
   CHECK(contains(weak[0], "hold 0.1 is weak beside strength 0.7"));
   CHECK(contains(weak[0], "53 %"));  // 1 / (1 + 0.7 / 0.8)
   CHECK(contains(weak[0], "with hold 0.79, 90 %"));
-  CHECK(warnings([](RegulariserConfig& r) { r.mean = "initial"; }).size() == 1);
+  const auto change_mean = [](RegulariserConfig& r, const char* mean) {
+    r.mean = mean;
+    r.target = 0;
+  };
+  CHECK(warnings([&](RegulariserConfig& r) { change_mean(r, "initial"); }).size() == 1);
   CHECK(warnings([](RegulariserConfig& r) { r.hold = 0; }).size() == 1);
   CHECK(warnings([](RegulariserConfig& r) { r.hold = 0.8; }).empty());
-  CHECK(warnings([](RegulariserConfig& r) { r.mean = "running"; }).empty());
+  CHECK(warnings([&](RegulariserConfig& r) { change_mean(r, "running"); }).empty());
   CHECK(warnings([](RegulariserConfig& r) { r.target = 0; }).empty());
   CHECK(warnings([](RegulariserConfig& r) { r.scale = "variance"; }).empty());
+}
+
+TEST_CASE("what does nothing is said to do nothing", "[regulariser]") {
+  const auto warns = [](const char* name, double strength, double hold, const char* mean, double target,
+                        const char* words) {
+    RegulariserConfig r = locater("frobenius", strength, hold);
+    r.name = name;
+    r.mean = mean;
+    r.target = target;
+    const std::vector<std::string> warnings = Fixture(r, 1, 1, 8).regulariser->warnings;
+    INFO(name << " " << words);
+    REQUIRE(warnings.size() == (*words == 0 ? 0 : 1));
+    if (*words != 0) CHECK(contains(warnings[0], words));
+  };
+  warns("none", 0, 0, "running", 0, "");
+  warns("none", 0.1, 0, "running", 0, "no regulariser");
+  warns("none", 0, 0.1, "running", 0, "no regulariser");
+  warns("l2-qk", 0.1, 0, "running", 0, "");
+  warns("l2-qk", 0, 0, "running", 0, "strength is 0");
+  warns("l2-qk", 0.1, 0.1, "running", 0, "hold does nothing");
+  warns("locater", 0, 0, "running", 0, "strength and hold are 0");
+  warns("locater", 0, 0.1, "running", 16, "target does nothing");
+  warns("locater", 0, 0.1, "target", 16, "");
 }
 
 TEST_CASE("mistakes in the choice of regularisers are refused", "[regulariser]") {

@@ -504,5 +504,36 @@ TEST_CASE("mimetic: the start of q and k is a function of the Random alone", "[r
   CHECK(distance(layer.values("q.weight"), other_seed.values("q.weight")) > 0.1);
 }
 
+// ---- What holds for all of them
+
+TEST_CASE("with --plain, every attention is composed op by op", "[rivals]") {
+  ModelConfig config = small();
+  config.plain = true;
+  for (const std::string& name : Registry<Attention>::names()) {
+    if (name == "symmetric") continue;  // the README's, which has no queries of its own
+    INFO(name);
+    Layer layer(name, config);
+    Leaf x = some_tokens();
+    // Logits overflow, and the first op that shows it is named.
+    if (name.starts_with("qk-")) {
+      for (const char* gain : {"q_norm.weight", "k_norm.weight"}) layer.fill(gain, Real(1e200));
+    } else {
+      for (Real& value : x.values) value *= Real(1e200);
+    }
+    Tape tape;
+    const Tape::Scope scope(tape);
+    tape.check_finite = true;
+    check_throws<NumericalError>([&] { layer.attention->forward(x.tensor()); }, {"in op matmul"});
+  }
+}
+
+TEST_CASE("two siblings of one name are a mistake that is told", "[rivals]") {
+  auto& entries = Registry<Attention>::entries();
+  entries.push_back(entries.front());
+  check_throws([&] { Layer layer(entries.front().name); },
+               {"two siblings of attention", entries.front().name});
+  entries.pop_back();
+}
+
 }  // namespace
 }  // namespace ef

@@ -7,6 +7,7 @@ namespace {
 
 struct SymmetricAttention : Attention {
   Linear key, value, out;
+  const FusedOps& ops;  // those of a textbook, with --plain
   Index heads;
   double scale;
 
@@ -14,12 +15,13 @@ struct SymmetricAttention : Attention {
       : key(b / "k", c.channels, c.channels, Role::attention_in, c),
         value(b / "v", c.channels, c.channels, Role::attention_in, c),
         out(b / "out", c.channels, c.channels, Role::attention_out, c),
+        ops(ops_of(c)),
         heads(c.heads),
         scale(1 / std::sqrt(static_cast<double>(c.channels / c.heads))) {}
 
   Tensor forward(const Tensor& x) const override {
     const Tensor k = key.forward(x);
-    return out.forward(causal_attention(k, k, value.forward(x), heads, scale));
+    return out.forward(ops.attention(k, k, value.forward(x), heads, scale, nullptr));
   }
 
   std::vector<QKProduct> qk() const override { return qk_products(key, key, heads, scale); }
