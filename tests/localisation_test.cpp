@@ -469,7 +469,7 @@ TEST_CASE("localize: a case of one's own, its files, its mistakes", "[localisati
 
 TEST_CASE("localize: all tables and diagrams, as text and as a page", "[localisation]") {
   Workers workers(2);
-  const std::string json = localize_all({16, 1}, workers);
+  const std::string json = localize_all({32, 1}, workers);
   const std::string text = localize_text(json);
   for (const char* part : {"reference", "softmax: largest deviation", "surrogate", "low-rank", "agree in"}) {
     INFO(part);
@@ -489,15 +489,15 @@ TEST_CASE("localize: all tables and diagrams, as text and as a page", "[localisa
     }
   }
   CHECK(localize_sections(json).size() == 3);
-  // Five questions of known answers; uniform attention has a quarter of the mass in each quarter.
+  // Seven questions of known answers; uniform attention has a quarter of the mass in each quarter.
   const std::vector<PredictionSummary> predictions = localize_predictions(json);
-  REQUIRE(predictions.size() == 5);
+  REQUIRE(predictions.size() == 7);
   for (const PredictionSummary& p : predictions) {
     INFO(p.prediction.says << " " << p.effect);
     CHECK(p.t.low < p.effect);
     CHECK(p.effect < p.t.high);
     CHECK(p.judgement == judge(p.prediction, p.t));
-    CHECK(contains(p.evidence, "16 random walks"));
+    CHECK(contains(p.evidence, "32 random walks"));
   }
   CHECK(predictions[0].effect > 0.1);
   CHECK(std::fabs(predictions[1].effect) < 0.1);

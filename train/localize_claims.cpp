@@ -23,17 +23,21 @@ struct Question {
   double margin = 0;
 };
 
-constexpr Matrix uniform = {0, 0}, no_mean = {0, 200}, narrow = {64, 64}, wide = {64, 3200},
-                 early = {-64, 64};
+constexpr Matrix uniform = {0, 0}, no_mean = {0, 200}, wide_without_mean = {0, 3200}, narrow = {64, 64},
+                 wide = {64, 3200}, early = {-64, 64};
 
 constexpr Question questions[] = {
     {"localises",
      "At tr W = 64 a smaller scale brings more of the attention to the last quarter of the sites.",
      "last_quarter", narrow, wide, Direction::higher},
-    {"localises", "Without a mean the last quarter has its share, whatever the scale.", "last_quarter",
-     no_mean, uniform, Direction::near, 0.025},
+    {"localises", "Without a mean the last quarter has its share, at tr W² = 200.", "last_quarter", no_mean,
+     uniform, Direction::near, 0.025},
+    {"localises", "So it has at tr W² = 3200.", "last_quarter", wide_without_mean, uniform, Direction::near,
+     0.025},
     {"rank-collapse", "Localised attention leaves tokens less alike than uniform attention does.", "residual",
      narrow, uniform, Direction::higher},
+    {"rank-collapse", "At tr W = 64 a smaller scale leaves tokens less alike.", "residual", narrow, wide,
+     Direction::higher},
     {"entropy-collapse", "At tr W = 64 a smaller scale keeps rows further from one-hot.", "row_entropy",
      narrow, wide, Direction::higher},
     {"trace", "A negative trace leaves tokens more alike than uniform attention does.", "residual", early,
@@ -43,7 +47,8 @@ constexpr Question questions[] = {
 // nullptr if there is none.
 const Json* find_case(const Json& cases, const Matrix& w) {
   for (const Json& c : cases) {
-    if (c["matrix"] == "symmetric" && c["trace"] == w.trace && c["trace_square"] == w.trace_square) return &c;
+    if (c.at("matrix") == "symmetric" && c.at("trace") == w.trace && c.at("trace_square") == w.trace_square)
+      return &c;
   }
   return nullptr;
 }
@@ -74,10 +79,13 @@ std::vector<PredictionSummary> localize_predictions(const std::string& text) {
       p.prediction = {q.claim,     q.says,  words_of(q.statistic), name_of(q.arm), name_of(q.against),
                       q.direction, q.margin};
       p.effect = x.at("mean").get<double>() - y.at("mean").get<double>();
-      // Both come from the same walks, which makes the true error smaller, if anything.
+      // Both come from the same walks, but only the error of each is known: they are taken as independent.
       const double error =
           std::hypot(x.at("standard_error").get<double>(), y.at("standard_error").get<double>());
-      p.t = {p.effect - 1.96 * error, p.effect + 1.96 * error};
+      const std::int64_t degrees =
+          std::min(arm->at("draws").get<std::int64_t>(), against->at("draws").get<std::int64_t>()) - 1;
+      const double reach = error * student_t(0.95, degrees);
+      p.t = {p.effect - reach, p.effect + reach};
       p.judgement = judge(p.prediction, p.t);
       p.words = text_of(p.judgement);
       p.evidence = arm->at("draws").dump() + " random walks under softmax";

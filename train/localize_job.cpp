@@ -283,6 +283,12 @@ std::vector<SoftmaxCase> softmax_cases() {
                       {"last_quarter", row[4]},
                       {"residual", row[5]}}});
   }
+  {  // far from uniform without a mean, as the others are with one
+    LocalizeCase c = base;
+    c.trace = 0;
+    c.trace_square = 3200;
+    cases.push_back({c, {}});
+  }
   const double mixed[][3] = {{64, .822, .699}, {640, .770, .507}, {3200, .515, .377}};
   for (const auto& row : mixed) {
     LocalizeCase c = base;

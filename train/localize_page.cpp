@@ -16,17 +16,18 @@ using Json = nlohmann::ordered_json;
 std::string number(const Json& value, int digits = 4) { return concise(value.get<double>(), digits); }
 
 std::string title_of(const Json& c) {
-  std::string text = std::string("tr W = ") + number(c["trace"]);
-  text += ", tr W² = " + number(c["trace_square"]);
-  if (c["frobenius_square"] != c["trace_square"]) text += ", ‖W‖_F² = " + number(c["frobenius_square"]);
+  std::string text = std::string("tr W = ") + number(c.at("trace"));
+  text += ", tr W² = " + number(c.at("trace_square"));
+  if (c.at("frobenius_square") != c.at("trace_square"))
+    text += ", ‖W‖_F² = " + number(c.at("frobenius_square"));
   return text;
 }
 
 std::string setting_of(const Json& c) {
-  std::string text = std::string("T = ") + c["tokens"].dump();
-  text += " tokens, d = " + c["channels"].dump() + " channels, λ = " + number(c["lambda"]) + ", ";
-  text += c["tokens_model"] == "walk" ? "tokens as the walk leaves them" : "tokens divided by √t";
-  return text + ", " + c["draws"].dump() + " draws";
+  std::string text = std::string("T = ") + c.at("tokens").dump();
+  text += " tokens, d = " + c.at("channels").dump() + " channels, λ = " + number(c.at("lambda")) + ", ";
+  text += c.at("tokens_model") == "walk" ? "tokens as the walk leaves them" : "tokens divided by √t";
+  return text + ", " + c.at("draws").dump() + " draws";
 }
 
 // How they were simulated, and what a reference among them is.
@@ -60,25 +61,27 @@ Figure rho_chart(const Json& c) {
                   .x_scale = LineChart::Scale::linear,
                   .width = 560,
                   .height = 330};
-  const Json& theta = c["theta"];
-  if (!c["formula"].empty()) {
-    chart.series.push_back({"formula, T tokens", 1, Series::Look::line, points(theta, c["formula"])});
-    chart.series.push_back({"its limit, T → ∞", 0, Series::Look::dashed, points(theta, c["limit"])});
+  const Json& theta = c.at("theta");
+  if (!c.at("formula").empty()) {
+    chart.series.push_back({"formula, T tokens", 1, Series::Look::line, points(theta, c.at("formula"))});
+    chart.series.push_back({"its limit, T → ∞", 0, Series::Look::dashed, points(theta, c.at("limit"))});
   }
-  Series simulated{"simulated, ± 2 standard errors", 2, Series::Look::points, points(theta, c["measured"])};
+  Series simulated{"simulated, ± 2 standard errors", 2, Series::Look::points,
+                   points(theta, c.at("measured"))};
   for (std::size_t i = 0; i < theta.size(); ++i) {
-    const double mean = c["measured"][i], reach = 2 * c["standard_error"][i].get<double>();
+    const double mean = c.at("measured")[i], reach = 2 * c.at("standard_error")[i].get<double>();
     simulated.spread.push_back({theta[i], std::max(0.0, mean - reach), std::min(1.0, mean + reach)});
   }
   simulated.bars = true;
   chart.series.push_back(simulated);
   if (c.contains("reference")) {
     Series reference{"reference", 4, Series::Look::points};
-    for (const Json& point : c["reference"]) reference.points.push_back({point["theta"], point["rho"]});
+    for (const Json& point : c.at("reference"))
+      reference.points.push_back({point.at("theta"), point.at("rho")});
     chart.series.push_back(reference);
   }
-  chart.note = "Regime: " + c["regimes"]["surrogate"].get<std::string>() + " under the surrogate, " +
-               c["regimes"]["softmax"].get<std::string>() + " under softmax.";
+  chart.note = "Regime: " + c.at("regimes").at("surrogate").get<std::string>() + " under the surrogate, " +
+               c.at("regimes").at("softmax").get<std::string>() + " under softmax.";
   return draw(chart);
 }
 
@@ -99,14 +102,14 @@ Section rho_section(const Json& theory) {
 // ---- Phase diagrams
 
 Figure phase_diagram(const Json& d) {
-  const double lambda = d["lambda"], channels = d["channels"];
-  HeatMap map{.title =
-                  d["tokens_model"] == "walk" ? "Regimes, tokens of the walk" : "Regimes, normalised tokens"};
+  const double lambda = d.at("lambda"), channels = d.at("channels");
+  HeatMap map{.title = d.at("tokens_model") == "walk" ? "Regimes, tokens of the walk"
+                                                      : "Regimes, normalised tokens"};
   map.x.label = "tr W / λ";
   map.y.label = "tr W² / λ²";
   map.y.logarithmic = true;
-  for (const Json& x : d["trace"]) map.x.values.push_back(x.get<double>() / lambda);
-  for (const Json& y : d["trace_square"]) map.y.values.push_back(y.get<double>() / lambda / lambda);
+  for (const Json& x : d.at("trace")) map.x.values.push_back(x.get<double>() / lambda);
+  for (const Json& y : d.at("trace_square")) map.y.values.push_back(y.get<double>() / lambda / lambda);
   const int colours[] = {0, 2, 7, 1, 6, 5};
   std::string letters;
   for (const Regime regime : all_regimes) {
@@ -135,7 +138,7 @@ Figure phase_diagram(const Json& d) {
     const auto curve = [&](const char* label, const char* key, int colour) {
       HeatMap::Curve c{label, colour, Series::Look::line, {}};
       for (std::size_t i = 0; i < map.x.values.size(); ++i) {
-        const double y = d["boundaries"][key][i].get<double>() / lambda / lambda;
+        const double y = d.at("boundaries")[key][i].get<double>() / lambda / lambda;
         const bool inside = low <= y && y <= high;
         c.points.push_back({map.x.values[i], inside ? y : std::numeric_limits<double>::quiet_NaN()});
       }
@@ -145,7 +148,7 @@ Figure phase_diagram(const Json& d) {
     curve("2/3 of ρ in one half", "unlocalised_from", 3);
   }
 
-  for (const auto& [source, rows] : d["panels"].items()) {
+  for (const auto& [source, rows] : d.at("panels").items()) {
     HeatMap::Panel panel{source == "theory" ? "theory, T → ∞" : source + ", simulated", {}, curves};
     for (const Json& row : rows) {
       for (const char c : row.get<std::string>()) {
@@ -203,18 +206,18 @@ std::string softmax_table(const Json& softmax) {
   for (const Shown& s : shown) table.columns.push_back({s.name, true, s.hint});
   table.sortable = false;
   for (const Json& c : softmax) {
-    const bool low_rank = c["head_dim"] != c["channels"];
-    const std::string kind = c["matrix"].get<std::string>();
-    std::vector<Cell> row = {low_rank ? kind + " " + c["head_dim"].dump() : kind, number(c["trace"]),
-                             number(c["trace_square"]), number(c["frobenius_square"])};
+    const bool low_rank = c.at("head_dim") != c.at("channels");
+    const std::string kind = c.at("matrix").get<std::string>();
+    std::vector<Cell> row = {low_rank ? kind + " " + c.at("head_dim").dump() : kind, number(c.at("trace")),
+                             number(c.at("trace_square")), number(c.at("frobenius_square"))};
     std::vector<Cell> below = {"reference", "", "", ""};
     bool has_reference = false;
     for (const Shown& s : shown) {
-      const Json& estimate = c["statistics"][s.key];
-      const long last_digits = std::lround(1e4 * estimate["standard_error"].get<double>());
-      row.push_back(Cell(fixed(estimate["mean"], 4) + " (" + std::to_string(last_digits) + ")"));
+      const Json& estimate = c.at("statistics")[s.key];
+      const long last_digits = std::lround(1e4 * estimate.at("standard_error").get<double>());
+      row.push_back(Cell(fixed(estimate.at("mean"), 4) + " (" + std::to_string(last_digits) + ")"));
       const bool known = estimate.contains("reference");
-      below.push_back(Cell(known ? fixed(estimate["reference"], 3) : ""));
+      below.push_back(Cell(known ? fixed(estimate.at("reference"), 3) : ""));
       has_reference = has_reference || known;
     }
     table.rows.push_back(row);
@@ -234,11 +237,12 @@ Figure profiles(const Json& softmax, const std::string& kind) {
                   .height = 360};
   int colour = 0;
   for (const Json& c : softmax) {
-    if (c["matrix"] != kind) continue;
+    if (c.at("matrix") != kind) continue;
     Series series{title_of(c), colour++};
-    const double tokens = c["tokens"];
-    for (std::size_t t = 0; t < c["profile"].size(); ++t) {
-      series.points.push_back({static_cast<double>(t + 1) / tokens, tokens * c["profile"][t].get<double>()});
+    const double tokens = c.at("tokens");
+    for (std::size_t t = 0; t < c.at("profile").size(); ++t) {
+      series.points.push_back(
+          {static_cast<double>(t + 1) / tokens, tokens * c.at("profile")[t].get<double>()});
     }
     chart.series.push_back(series);
   }
@@ -257,7 +261,7 @@ Section softmax_section(const Json& softmax, const std::string& deviations) {
   std::vector<Figure> charts;
   std::vector<std::string> kinds;
   for (const Json& c : softmax) {
-    if (kinds.empty() || kinds.back() != c["matrix"]) kinds.push_back(c["matrix"]);
+    if (kinds.empty() || kinds.back() != c.at("matrix")) kinds.push_back(c.at("matrix"));
   }
   for (const std::string& kind : kinds) charts.push_back(profiles(softmax, kind));
   section.contents.push_back(Content(charts, false));
@@ -269,16 +273,17 @@ Section softmax_section(const Json& softmax, const std::string& deviations) {
 
 std::vector<Section> localize_sections(const std::string& text) {
   const Json json = Json::parse(text, nullptr, false);
-  if (!json.is_object() || !json.contains("theory") || !json.contains("softmax")) {
-    fail("results of localize", "something else", "an object with theory and softmax",
-         "build/bin/localize writes localize.json");
+  for (const char* part : {"theory", "softmax"}) {
+    if (!json.is_object() || !json.contains(part) || !json.at(part).is_array() || json.at(part).empty())
+      fail("results of localize", "something else", "an object with cases of theory and softmax",
+           "build/bin/localize writes localize.json");
   }
   try {
-    std::vector<Section> sections = {rho_section(json["theory"])};
+    std::vector<Section> sections = {rho_section(json.at("theory"))};
     if (json.contains("diagrams")) {
-      sections.push_back(diagrams_section(json["diagrams"], agreement_texts(text)));
+      sections.push_back(diagrams_section(json.at("diagrams"), agreement_texts(text)));
     }
-    sections.push_back(softmax_section(json["softmax"], deviations_text(text)));
+    sections.push_back(softmax_section(json.at("softmax"), deviations_text(text)));
     return sections;
   } catch (const Json::exception& error) {
     fail("results of localize", error.what(), "what this version writes", "run build/bin/localize again");

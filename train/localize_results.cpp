@@ -32,25 +32,27 @@ namespace {
 }
 
 std::string heading_of(const Json& c) {
-  std::string text = line("tr W %g, tr W^2 %g", c["trace"].get<double>(), c["trace_square"].get<double>());
-  if (c["frobenius_square"] != c["trace_square"]) {
-    text += line(", ||W||_F^2 %g", c["frobenius_square"].get<double>());
+  std::string text =
+      line("tr W %g, tr W^2 %g", c.at("trace").get<double>(), c.at("trace_square").get<double>());
+  if (c.at("frobenius_square") != c.at("trace_square")) {
+    text += line(", ||W||_F^2 %g", c.at("frobenius_square").get<double>());
   }
-  if (c["head_dim"] != c["channels"]) text += line(", head dimension %d", c["head_dim"].get<int>());
+  if (c.at("head_dim") != c.at("channels")) text += line(", head dimension %d", c.at("head_dim").get<int>());
   return text;
 }
 
 std::string setting_of(const Json& c) {
-  return line("T %d, d %d, lambda %g, tokens %s, %d draws", c["tokens"].get<int>(), c["channels"].get<int>(),
-              c["lambda"].get<double>(), c["tokens_model"].get<std::string>().c_str(), c["draws"].get<int>());
+  return line("T %d, d %d, lambda %g, tokens %s, %d draws", c.at("tokens").get<int>(),
+              c.at("channels").get<int>(), c.at("lambda").get<double>(),
+              c.at("tokens_model").get<std::string>().c_str(), c.at("draws").get<int>());
 }
 
 // The sites of which the table tells: those of the reference, else eighths.
 std::vector<std::size_t> sites_of(const Json& theory) {
   std::vector<std::size_t> sites;
-  const std::size_t tokens = theory["tokens"];
+  const std::size_t tokens = theory.at("tokens");
   if (theory.contains("reference")) {
-    for (const Json& point : theory["reference"]) sites.push_back(point["t"].get<std::size_t>() - 1);
+    for (const Json& point : theory.at("reference")) sites.push_back(point.at("t").get<std::size_t>() - 1);
     return sites;
   }
   for (std::size_t i = 1; i <= 8; ++i) {
@@ -61,8 +63,8 @@ std::vector<std::size_t> sites_of(const Json& theory) {
 }
 
 std::string theory_text(const Json& theory) {
-  std::string text = heading_of(theory) + ": " + theory["regimes"]["surrogate"].get<std::string>();
-  text += " (softmax: " + theory["regimes"]["softmax"].get<std::string>() + ")\n";
+  std::string text = heading_of(theory) + ": " + theory.at("regimes").at("surrogate").get<std::string>();
+  text += " (softmax: " + theory.at("regimes").at("softmax").get<std::string>() + ")\n";
   const std::vector<std::size_t> sites = sites_of(theory);
   const auto row = [&](const char* label, const Json& values, const char* pattern) {
     if (values.empty()) return;
@@ -70,21 +72,21 @@ std::string theory_text(const Json& theory) {
     for (const std::size_t site : sites) text += line(pattern, values[site].get<double>());
     text += "\n";
   };
-  row("theta", theory["theta"], "%9.4g");
-  row("formula", theory["formula"], "%9.3f");
-  row("limit", theory["limit"], "%9.3f");
-  row("simulated", theory["measured"], "%9.3f");
-  row("  +-", theory["standard_error"], "%9.3f");
+  row("theta", theory.at("theta"), "%9.4g");
+  row("formula", theory.at("formula"), "%9.3f");
+  row("limit", theory.at("limit"), "%9.3f");
+  row("simulated", theory.at("measured"), "%9.3f");
+  row("  +-", theory.at("standard_error"), "%9.3f");
   if (theory.contains("reference")) {
     text += line("  %-12s", "reference");
-    for (const Json& point : theory["reference"]) text += line("%9.2f", point["rho"].get<double>());
+    for (const Json& point : theory.at("reference")) text += line("%9.2f", point.at("rho").get<double>());
     text += "\n";
   }
-  if (!theory["formula"].empty()) {
+  if (!theory.at("formula").empty()) {
     double worst = 0;
-    for (std::size_t t = 0; t < theory["formula"].size(); ++t) {
-      worst = std::max(worst,
-                       std::fabs(theory["formula"][t].get<double>() - theory["measured"][t].get<double>()));
+    for (std::size_t t = 0; t < theory.at("formula").size(); ++t) {
+      worst = std::max(
+          worst, std::fabs(theory.at("formula")[t].get<double>() - theory.at("measured")[t].get<double>()));
     }
     text += line("  formula and simulation differ by %.3f at most\n", worst);
   }
@@ -101,8 +103,8 @@ constexpr Column columns[] = {{"row_entropy", "row entropy"},     {"profile_entr
 std::string softmax_text(const Json& cases) {
   std::string text, kind;
   for (const Json& c : cases) {
-    if (c["matrix"] != kind) {
-      kind = c["matrix"];
+    if (c.at("matrix") != kind) {
+      kind = c.at("matrix");
       text += line("%-38s", kind.c_str());
       for (const Column& column : columns) text += line("%16s", column.heading);
       text += "\n";
@@ -110,16 +112,16 @@ std::string softmax_text(const Json& cases) {
     text += line("%-38s", heading_of(c).c_str());
     bool has_reference = false;
     for (const Column& column : columns) {
-      const Json& s = c["statistics"][column.key];
-      text += line("%9.4f+-%.4f", s["mean"].get<double>(), s["standard_error"].get<double>());
+      const Json& s = c.at("statistics")[column.key];
+      text += line("%9.4f+-%.4f", s.at("mean").get<double>(), s.at("standard_error").get<double>());
       has_reference = has_reference || s.contains("reference");
     }
     text += "\n";
     if (!has_reference) continue;
     text += line("%38s", "reference");
     for (const Column& column : columns) {
-      const Json& s = c["statistics"][column.key];
-      text += s.contains("reference") ? line("%8.3f        ", s["reference"].get<double>())
+      const Json& s = c.at("statistics")[column.key];
+      text += s.contains("reference") ? line("%8.3f        ", s.at("reference").get<double>())
                                       : std::string(16, ' ');
     }
     text.erase(text.find_last_not_of(' ') + 1);
@@ -142,12 +144,12 @@ struct Comparison {
 
 std::vector<Comparison> compared_rho(const Json& json) {
   std::vector<Comparison> all;
-  for (const Json& c : json["theory"]) {
+  for (const Json& c : json.at("theory")) {
     if (!c.contains("reference")) continue;
-    for (const Json& point : c["reference"]) {
-      const std::size_t t = point["t"].get<std::size_t>() - 1;
-      all.push_back({heading_of(c) + line(", theta %g", point["theta"].get<double>()), c["measured"][t],
-                     c["standard_error"][t], point["rho"], .01});
+    for (const Json& point : c.at("reference")) {
+      const std::size_t t = point.at("t").get<std::size_t>() - 1;
+      all.push_back({heading_of(c) + line(", theta %g", point.at("theta").get<double>()), c.at("measured")[t],
+                     c.at("standard_error")[t], point.at("rho"), .01});
     }
   }
   return all;
@@ -155,10 +157,11 @@ std::vector<Comparison> compared_rho(const Json& json) {
 
 std::vector<Comparison> compared_softmax(const Json& json) {
   std::vector<Comparison> all;
-  for (const Json& c : json["softmax"]) {
-    for (const auto& [key, s] : c["statistics"].items()) {
+  for (const Json& c : json.at("softmax")) {
+    for (const auto& [key, s] : c.at("statistics").items()) {
       if (!s.contains("reference")) continue;
-      all.push_back({heading_of(c) + ", " + key, s["mean"], s["standard_error"], s["reference"], .001});
+      all.push_back(
+          {heading_of(c) + ", " + key, s.at("mean"), s.at("standard_error"), s.at("reference"), .001});
     }
   }
   return all;
@@ -200,11 +203,11 @@ std::string regime_name(char sign) {
 std::string agreement_text(const Json& diagram) {
   std::string text;
   const auto compare = [&](const char* one, const char* other) {
-    if (!diagram["panels"].contains(one)) return;
+    if (!diagram.at("panels").contains(one)) return;
     std::map<std::string, int> pairs;
     int cells = 0, equal = 0;
-    for (std::size_t y = 0; y < diagram["trace_square"].size(); ++y) {
-      const std::string a = diagram["panels"][one][y], b = diagram["panels"][other][y];
+    for (std::size_t y = 0; y < diagram.at("trace_square").size(); ++y) {
+      const std::string a = diagram.at("panels")[one][y], b = diagram.at("panels")[other][y];
       for (std::size_t x = 0; x < a.size(); ++x) {
         if (a[x] == ' ') continue;
         ++cells;
@@ -234,18 +237,18 @@ constexpr const char* letters_text =
 std::string diagram_text(const Json& diagram) {
   std::string text =
       "regimes over tr W/lambda (across) and tr W^2/lambda^2 (up): " + setting_of(diagram) + "\n";
-  const double lambda = diagram["lambda"];
-  const std::size_t rows = diagram["trace_square"].size(), width = diagram["trace"].size();
+  const double lambda = diagram.at("lambda");
+  const std::size_t rows = diagram.at("trace_square").size(), width = diagram.at("trace").size();
   const std::size_t shown = (width + 1) / 2;
   text += std::string(9, ' ');
-  for (const auto& [panel, unused] : diagram["panels"].items()) {
+  for (const auto& [panel, unused] : diagram.at("panels").items()) {
     text += line("  %-*s", static_cast<int>(shown), panel.c_str());
   }
   text += "\n";
   for (std::size_t y = rows; y-- > 0;) {
     if (y % 2 != 0) continue;
-    text += line("%9.4g", diagram["trace_square"][y].get<double>() / lambda / lambda);
-    for (const auto& [panel, letters] : diagram["panels"].items()) {
+    text += line("%9.4g", diagram.at("trace_square")[y].get<double>() / lambda / lambda);
+    for (const auto& [panel, letters] : diagram.at("panels").items()) {
       text += "  ";
       const std::string row = letters[y];
       for (std::size_t x = 0; x < width; x += 2) text += row[x];
@@ -254,9 +257,9 @@ std::string diagram_text(const Json& diagram) {
   }
   text += std::string(9, ' ');
   const int side = static_cast<int>(shown / 2);
-  for (std::size_t i = 0; i < diagram["panels"].size(); ++i) {
-    text += line("  %-*.3g0%*.3g", side, diagram["trace"].front().get<double>() / lambda, side,
-                 diagram["trace"].back().get<double>() / lambda);
+  for (std::size_t i = 0; i < diagram.at("panels").size(); ++i) {
+    text += line("  %-*.3g0%*.3g", side, diagram.at("trace").front().get<double>() / lambda, side,
+                 diagram.at("trace").back().get<double>() / lambda);
   }
   return text + "\n" + letters_text + agreement_text(diagram);
 }
@@ -265,8 +268,8 @@ std::string diagram_text(const Json& diagram) {
 
 std::string deviations_text(const std::string& text) {
   const Json json = Json::parse(text);
-  return deviation_text("rho", compared_rho(json), json["theory"][0]["draws"]) +
-         deviation_text("softmax", compared_softmax(json), json["softmax"][0]["draws"]);
+  return deviation_text("rho", compared_rho(json), json.at("theory")[0].at("draws")) +
+         deviation_text("softmax", compared_softmax(json), json.at("softmax")[0].at("draws"));
 }
 
 std::vector<std::string> agreement_texts(const std::string& text) {
@@ -279,13 +282,13 @@ std::vector<std::string> agreement_texts(const std::string& text) {
 std::string localize_text(const std::string& text) {
   const Json json = Json::parse(text);
   std::string out;
-  const Json& theory = json["theory"];
+  const Json& theory = json.at("theory");
   if (!theory.empty()) {
     out +=
         "Signal propagation probability rho, piecewise linear surrogate: " + setting_of(theory[0]) + "\n\n";
     for (const Json& c : theory) out += theory_text(c) + "\n";
   }
-  const Json& softmax = json["softmax"];
+  const Json& softmax = json.at("softmax");
   if (!softmax.empty()) {
     out += "Softmax, causal: " + setting_of(softmax[0]) + "\n";
     out += "(entropies divided by log of their support; residual 0, cosine 1: all tokens alike)\n\n";
@@ -293,7 +296,7 @@ std::string localize_text(const std::string& text) {
   }
   if (const std::string deviations = deviations_text(text); !deviations.empty()) out += deviations + "\n";
   if (json.contains("diagrams")) {
-    for (const Json& diagram : json["diagrams"]) out += diagram_text(diagram) + "\n";
+    for (const Json& diagram : json.at("diagrams")) out += diagram_text(diagram) + "\n";
   }
   return out;
 }
@@ -308,7 +311,7 @@ std::string csv_start(const Json& c) {
   std::string text;
   for (const char* key : {"matrix", "channels", "head_dim", "trace", "trace_square", "frobenius_square",
                           "lambda", "tokens_model", "tokens", "draws"}) {
-    const Json& value = c[key];
+    const Json& value = c.at(key);
     text += (value.is_string() ? csv_field(value.get<std::string>()) : value.dump()) + ",";
   }
   return text;
@@ -319,15 +322,15 @@ constexpr const char* csv_names =
 std::string theory_csv(const Json& theory) {
   std::string text = csv_names + std::string("t,theta,formula,limit,measured,standard_error,reference\n");
   for (const Json& c : theory) {
-    for (std::size_t t = 0; t < c["theta"].size(); ++t) {
+    for (std::size_t t = 0; t < c.at("theta").size(); ++t) {
       text += csv_start(c) + std::to_string(t + 1);
       for (const char* key : {"theta", "formula", "limit", "measured", "standard_error"}) {
-        text += c[key].empty() ? "," : cell(c[key][t]);
+        text += c.at(key).empty() ? "," : cell(c.at(key)[t]);
       }
       text += ",";
       if (c.contains("reference")) {
-        for (const Json& point : c["reference"]) {
-          if (point["t"] == t + 1) text += point["rho"].dump();
+        for (const Json& point : c.at("reference")) {
+          if (point.at("t") == t + 1) text += point.at("rho").dump();
         }
       }
       text += "\n";
@@ -339,9 +342,9 @@ std::string theory_csv(const Json& theory) {
 std::string softmax_csv(const Json& softmax) {
   std::string text = csv_names + std::string("statistic,mean,standard_error,reference\n");
   for (const Json& c : softmax) {
-    for (const auto& [key, s] : c["statistics"].items()) {
-      text += csv_start(c) + key + cell(s["mean"]) + cell(s["standard_error"]);
-      text += (s.contains("reference") ? cell(s["reference"]) : ",") + "\n";
+    for (const auto& [key, s] : c.at("statistics").items()) {
+      text += csv_start(c) + key + cell(s.at("mean")) + cell(s.at("standard_error"));
+      text += (s.contains("reference") ? cell(s.at("reference")) : ",") + "\n";
     }
   }
   return text;
@@ -352,19 +355,19 @@ std::string diagrams_csv(const Json& diagrams) {
       "tokens_model,tokens,channels,lambda,draws,trace,trace_square,theory,surrogate,softmax,rho_later,"
       "rho_largest,softmax_later,softmax_entropy\n";
   for (const Json& d : diagrams) {
-    const std::size_t width = d["trace"].size();
-    for (std::size_t at = 0; at < width * d["trace_square"].size(); ++at) {
+    const std::size_t width = d.at("trace").size();
+    for (std::size_t at = 0; at < width * d.at("trace_square").size(); ++at) {
       const std::size_t x = at % width, y = at / width;
-      if (d["values"]["rho_later"][at].is_null()) continue;
-      text += d["tokens_model"].get<std::string>();
-      for (const char* key : {"tokens", "channels", "lambda", "draws"}) text += cell(d[key]);
-      text += cell(d["trace"][x]) + cell(d["trace_square"][y]);
+      if (d.at("values").at("rho_later")[at].is_null()) continue;
+      text += d.at("tokens_model").get<std::string>();
+      for (const char* key : {"tokens", "channels", "lambda", "draws"}) text += cell(d.at(key));
+      text += cell(d.at("trace")[x]) + cell(d.at("trace_square")[y]);
       for (const char* panel : {"theory", "surrogate", "softmax"}) {
         text += ",";
-        if (d["panels"].contains(panel)) text += d["panels"][panel][y].get<std::string>()[x];
+        if (d.at("panels").contains(panel)) text += d.at("panels")[panel][y].get<std::string>()[x];
       }
       for (const char* key : {"rho_later", "rho_largest", "softmax_later", "softmax_entropy"}) {
-        text += cell(d["values"][key][at]);
+        text += cell(d.at("values")[key][at]);
       }
       text += "\n";
     }
@@ -377,16 +380,19 @@ std::string diagrams_csv(const Json& diagrams) {
 void write_localize(const std::string& folder, const std::string& text) {
   const Json json = Json::parse(text);
   make_folder(folder);
-  write_atomically(folder + "/theory.csv", theory_csv(json["theory"]));
-  write_atomically(folder + "/softmax.csv", softmax_csv(json["softmax"]));
+  write_atomically(folder + "/theory.csv", theory_csv(json.at("theory")));
+  write_atomically(folder + "/softmax.csv", softmax_csv(json.at("softmax")));
   if (json.contains("diagrams")) {
-    write_atomically(folder + "/diagrams.csv", diagrams_csv(json["diagrams"]));
+    write_atomically(folder + "/diagrams.csv", diagrams_csv(json.at("diagrams")));
+  } else {
+    std::error_code ignored;  // those of an earlier call belong to it alone
+    std::filesystem::remove(folder + "/diagrams.csv", ignored);
   }
   write_atomically(folder + "/localize.json", text);
   write_page(folder + "/report.html",
              {"Where attention looks",
               "The theory of localisation beside simulation · eigenformer " +
-                  json["version"].get<std::string>() + " · seed " + json["seed"].dump(),
+                  json.at("version").get<std::string>() + " · seed " + json.at("seed").dump(),
               localize_sections(text)});
 }
 
