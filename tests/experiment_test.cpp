@@ -184,6 +184,7 @@ TEST_CASE("bad plans are refused before anything runs", "[experiment]") {
   refused("/arms/rms", "--lr=-1", {"arm 'rms'", "--lr"});
   refused("/arms/rms", "--seed 2", {"--seed", "seeds"});
   refused("/arms/rms", "--workers 2", {"--workers", "one worker"});
+  refused("/arms/rms", "--preset story", {"arm 'rms'", "--preset", "options of the plan"});
   refused("/arms/rms", "stray", {"arm 'rms'", "stray"});
   refused("/arms/rms", "--help", {"arm 'rms'", "--help"});
   refused("/arms/rms", 3, {"arm 'rms'", "3"});
@@ -216,6 +217,15 @@ TEST_CASE("bad plans are refused before anything runs", "[experiment]") {
   refused_grid(R"([{"name": "rms", "options": ""}])", {"'rms'", "two of that name"});
   refused_grid(R"([{"name": "r m", "options": ""}, {"name": "r-m", "options": ""}])",
                {"'r-m'", "punctuation"});
+
+  json plan_of_stories = right_plan();  // which have nothing before them
+  plan_of_stories["context_evaluation"] = true;
+  plan_of_stories["measures"] = json::array({"context.loss"});
+  check_refused(plan_of_stories, {"context.loss", "one piece"});
+  json plan_of_tensors = right_plan();
+  plan_of_tensors["options"] = "--preset gpt2 --layers 1 --probe grad.norm";
+  plan_of_tensors["measures"] = json::array({"grad.norm.norm"});
+  check_refused(plan_of_tensors, {"grad.norm.norm", "layers and heads"});
 
   const Folder folder;
   check_throws([&] { load_plan(folder / "nowhere.json"); }, {"nowhere.json", "No such file"});
@@ -332,6 +342,8 @@ TEST_CASE("a page of a plan shows verdicts, differences and what failed", "[expe
   }
   CHECK(contains(csv["small-valid-loss"], "20,4"));  // the mean of 2, 4 and 6 over the seeds of arm a
   CHECK(contains(html, "11.67 ± "));
+  CHECK(
+      contains(page_html(experiment_page({p})), "seed 1, the first head of the first layer"));  // of several
   p.results.back().failure = "step 7: NaN";
   p.summary = summarise(plan, p.results);
   CHECK(contains(page_html(experiment_page({p})), "left out of all means: b, seed 3: step 7: NaN"));
@@ -511,6 +523,23 @@ TEST_CASE("a result file comes back as it was written", "[experiment]") {
   CHECK(back.arrays[0].values == std::vector<double>{0.25, 0.75});
   check_throws([&] { result_from_json(text.substr(0, 200), "x.json"); }, {"x.json", "result file"});
   check_throws([&] { result_from_json("{\"format\": \"2\"}", "x.json"); }, {"x.json", "format"});
+  // What cannot be is named, not drawn.
+  const auto refused = [&](const char* pointer, const json& value, const std::string& fragment) {
+    json changed = json::parse(text);
+    changed[json::json_pointer(pointer)] = value;
+    INFO(pointer);
+    check_throws([&] { result_from_json(changed.dump(), "x.json"); }, {"x.json", fragment, "can be deleted"});
+  };
+  refused("/eigenvalues/1", {{"step", 9}, {"layers", json::array()}}, "different layers or heads");
+  refused("/arrays/0/shape", {1, 2, -1}, "attn.profile.profile");
+  refused("/arrays/0/values", {0.5}, "attn.profile.profile");
+  refused("/options/lr", "fast", "--lr");
+  refused("/curves/0/steps", {10}, "curve valid.loss");
+  refused("/steps", "many", "type");
+  json failed = json::parse(text);
+  failed["state"] = "failed";
+  failed["failure"] = "";
+  check_throws([&] { result_from_json(failed.dump(), "x.json"); }, {"x.json", "does not say why"});
 }
 
 TEST_CASE("results that do not fit the plan are refused", "[experiment]") {
@@ -618,6 +647,15 @@ TEST_CASE("a sweep that is killed and started again ends as one that was not", "
     CHECK(refused.status == 2);
     CHECK(contains(refused.text, "--lr: got 0.01, expected 0.02"));
   }
+  SECTION("a result that was removed is made anew, not read off what the old run left") {
+    const std::string left = folder / "whole-runs/small/rms-seed1/metrics.jsonl";
+    write_atomically(left, "{\"step\":50,\"split\":\"valid\",\"loss\":0.1,\"perplexity\":1.1}\n");
+    fs::remove(folder / "whole-results/small/rms-seed1.json");
+    const Outcome again = run("experiment " + start_line(folder, "whole"));
+    INFO(again.text);
+    REQUIRE(again.status == 0);
+    CHECK(figures(folder, "whole", "small") == expected);
+  }
 }
 
 TEST_CASE("a plan that waits is not run, and says why", "[experiment]") {
@@ -667,6 +705,28 @@ TEST_CASE("--possible leaves out what this machine cannot run, and names it", "[
   CHECK(made.contains("plain-seed1.json"));
   CHECK(contains(again.text, "left out: 1 run of small"));  // for as long as they are missing
   CHECK_FALSE(contains(again.text, "at once"));             // nothing was run
+}
+
+TEST_CASE("mistakes are told before the runs, or after the first of them", "[experiment]") {
+  const Folder folder;
+  json plan = right_plan();
+  plan["options"] = small_options(folder.write("text", stories(20000)));
+  plan["measures"] = json::array({"valid.loss", "attn.entropy.normalized"});
+  folder.write("plan.json", plan.dump());
+  const std::string line = "experiment --theory " + (folder / "theory.json") + " " + start_line(folder, "a");
+  const Outcome without = run(line);
+  CHECK(without.status == 2);
+  CHECK(contains(without.text, "theory.json"));
+  folder.write("theory.json", R"({"theory": [], "softmax": []})");
+  CHECK(contains(run(line).text, "results of localize"));
+  CHECK(!fs::exists(folder / "a-runs"));
+
+  const Outcome misspelt = run("experiment " + start_line(folder, "b") + " --jobs 1");
+  INFO(misspelt.text);
+  CHECK(misspelt.status == 2);
+  CHECK(contains(misspelt.text, "no measure attn.entropy.normalized"));
+  CHECK(contains(misspelt.text, "did you mean attn.entropy.normalised?"));
+  CHECK(figures(folder, "b", "small").size() == 1);  // nothing is lost
 }
 
 TEST_CASE("an arm that fails is a result, a mistake ends the sweep", "[experiment]") {

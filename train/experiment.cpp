@@ -65,6 +65,10 @@ void experiment(int argc, char** argv) {
   sweep.programs = own_folder(argv[0]);
 
   const std::vector<Plan> plans = load_plans(paths, with);
+  // Before the runs, which may take days: mistakes are told at once.
+  const std::string localized = theory.empty() ? "" : read_file(theory);
+  const auto of_theory = theory.empty() ? std::vector<PredictionSummary>{} : localize_predictions(localized);
+  if (!theory.empty()) localize_sections(localized);
   const bool whole = summary_only || run_sweep(plans, sweep);
   if (!whole) {
     std::string command;
@@ -81,8 +85,6 @@ void experiment(int argc, char** argv) {
     results.push_back(read_results(plan, sweep.results));
     summaries.push_back(results.back().summary);
   }
-  const std::string localized = theory.empty() ? "" : read_file(theory);
-  const auto of_theory = theory.empty() ? std::vector<PredictionSummary>{} : localize_predictions(localized);
   std::printf("%s", summary_text(summaries, of_theory).c_str());
   if (!markdown.empty()) write_atomically(markdown, summary_markdown(summaries, of_theory));
   if (!csv.empty()) write_atomically(csv, summary_csv(summaries));

@@ -3,7 +3,8 @@
 //
 // A plan is a JSON object (comments are allowed):
 //   name, about          the name is that of its folders
-//   options              of train, for all runs, as a line of text: "--preset paper --dropout 0"
+//   options              of train, for all runs, as a line of text: "--preset paper --dropout 0"; arms cannot
+//                        have a preset
 //   updates, seeds       the budget of each run; whole numbers
 //   waits                why its runs are not to be made yet: "its arms are settled by the screening"; so
 //   that
@@ -217,6 +218,8 @@ std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries,
 // What must be known to read the tables of a plan: what is missing, failed or hidden, how verdicts are made,
 // what made the results.
 std::vector<std::string> remarks(const Summary& summary);
+// What makes the results of a plan: "build/bin/experiment PLAN", and with what it was loaded.
+std::string command_of(const Plan& plan);
 // "5 arms x 2 seeds x 1000 updates"
 std::string budget_text(const Plan& plan);
 // What is said of a plan without results.

@@ -282,7 +282,7 @@ std::vector<ChartPoint> points_of(const std::vector<std::complex<double>>& eigen
   return points;
 }
 
-// Of the first seed that all drawn arms have: a panel an arm, layer and head, as long as they are few.
+// Of the first seed that has any: a panel an arm, layer and head, as long as they are few.
 std::vector<Content> spectra(const PlanResults& p) {
   constexpr std::size_t most = 16;
   for (const std::uint64_t seed : p.plan->seeds) {
@@ -389,7 +389,11 @@ std::vector<Content> attention_maps(const PlanResults& p) {
           const auto end = array.values.begin() + static_cast<std::ptrdiff_t>(cells);
           map.panels.push_back({arm, static_cast<int>(array.shape[2]), {array.values.begin(), end}});
           step = std::max(step, array.step);
-          several_heads = several_heads || array.values.size() > cells;
+          // Of several heads a result keeps the map of the first.
+          for (const char* option : {"layers", "heads"}) {
+            const auto found = run->options.find(option);
+            several_heads = several_heads || (found != run->options.end() && found->second != "1");
+          }
         }
       }
     }
@@ -435,8 +439,6 @@ Claim::Verdict verdict_of(ClaimSummary::Status status) {
   }
   return Claim::Verdict::not_run;
 }
-
-std::string command_line(const Plan& plan) { return "build/bin/experiment " + plan.path; }
 
 void add(std::vector<Content>& to, std::vector<Content> more) {
   for (Content& content : more) to.push_back(std::move(content));
@@ -534,9 +536,8 @@ Section section_of(const PlanResults& p) {
   std::string notes;
   for (const std::string& line : remarks(p.summary)) notes += line + "\n\n";
   if (!p.results.empty()) contents.emplace_back(remark(notes));
-  contents.emplace_back(commands(command_line(*p.plan) + "            # goes on where it stopped\n" +
-                                 command_line(*p.plan) +
-                                 " --summary  # what the results say that are there"));
+  contents.emplace_back(commands(command_of(*p.plan) + "            # goes on where it stopped\n" +
+                                 command_of(*p.plan) + " --summary  # what the results say that are there"));
   return section;
 }
 

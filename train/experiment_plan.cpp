@@ -101,6 +101,9 @@ Config config_of(const Plan& plan, const std::string& arm_options, const std::st
       if (given.contains(name)) fail(where + ": --" + name, "", "", hint);
     }
     try {
+      if (given.contains("preset") && where != plan.path + ": options")
+        fail("--preset", given["preset"], "in the options of the plan",
+             "in those of an arm it would undo the plan's");
       if (given.contains("preset")) {
         apply_preset(config, given["preset"]);
         config.sample_tokens = 0;
@@ -212,12 +215,19 @@ void check_measure(const Plan& plan, const std::string& measure, const std::vect
     fail(where, measure, "\"test\": true in the plan", "the test set is not looked at otherwise");
   if (measure.find("context.") != std::string::npos && !plan.context_evaluation)
     fail(where, measure, "\"context_evaluation\": true in the plan");
+  for (const Arm* arm : arms) {
+    if (measure.find("context.") != std::string::npos && arm->config.data == "builtin")
+      fail(where, measure, "a text of one piece",
+           "stories of the built-in language have nothing before them");
+  }
   const std::vector<std::string>& plain = plain_measures();
   if (std::find(plain.begin(), plain.end(), measure) != plain.end()) return;
   std::vector<std::string> names = plain;
   for (const Probe& probe : probes_matching("*")) {
     names.push_back(probe.name);
     if (!measure.starts_with(probe.name + ".")) continue;
+    if (probe.shape.find("tensor") != std::string::npos)
+      fail(where, measure, "a probe of layers and heads", probe.name + " reads tensors one by one");
     for (const Arm* arm : arms) {
       bool read = false;
       if (!arm->config.probe.empty()) {

@@ -259,6 +259,11 @@ void collect_evaluation(const std::string& path, const std::string& plain, const
   add("context_loss", with_context);
 }
 
+bool same_heads(const RunResult::Spectrum& a, const RunResult::Spectrum& b) {
+  return std::ranges::equal(a.eigenvalues, b.eigenvalues,
+                            [](const auto& x, const auto& y) { return x.size() == y.size(); });
+}
+
 }  // namespace
 
 // ---- RunResult
@@ -362,13 +367,19 @@ std::string to_json(const RunResult& r) {
 
 RunResult result_from_json(const std::string& text, const std::string& path) {
   RunResult r;
+  const auto refuse = [&](const std::string& what) {
+    fail(path + ": " + what, "", "a result file of experiment", "it can be deleted: the run is done again");
+  };
   try {
     const json whole = json::parse(text);
     if (whole.at("format") != format) fail(path + ": format", whole.at("format").dump(), format);
     r.plan = whole.at("plan");
     r.arm = whole.at("arm");
     r.seed = whole.at("seed");
-    if (whole.at("state") == "failed") r.failure = whole.at("failure");
+    if (whole.at("state") == "failed") {
+      r.failure = whole.at("failure");
+      if (r.failure.empty()) refuse("a failed run that does not say why");
+    }
     r.steps = whole.at("steps");
     if (whole.contains("figures")) {
       for (const auto& [name, value] : whole["figures"].items()) r.figures[name] = number_of(value);
@@ -389,7 +400,11 @@ RunResult result_from_json(const std::string& text, const std::string& path) {
       std::string& option = r.options[name] = value.is_string() ? value.get<std::string>() : value.dump();
       for (const Field& field : known.list) {
         if (field.name != name) continue;
-        field.set(option);
+        try {
+          field.set(option);
+        } catch (const Error& error) {
+          refuse(std::string("options: ") + error.what());
+        }
         option = field.get();  // one spelling of each number
       }
     }
@@ -397,7 +412,7 @@ RunResult result_from_json(const std::string& text, const std::string& path) {
       Curve curve{c.at("name"), c.value("layer", Index{-1}), c.at("steps"), {}};
       for (const json& value : c.at("values")) curve.values.push_back(number_of(value));
       if (curve.values.size() != curve.steps.size())
-        fail(path + ": curve " + curve.name, "steps and values of different lengths");
+        refuse("curve " + curve.name + " has steps and values of different lengths");
       r.curves.push_back(std::move(curve));
     }
     for (const json& s : whole.at("eigenvalues")) {
@@ -411,15 +426,22 @@ RunResult result_from_json(const std::string& text, const std::string& path) {
         }
       }
       r.spectra.push_back(std::move(spectrum));
+      if (!same_heads(r.spectra.front(), r.spectra.back()))
+        refuse("eigenvalues of different layers or heads at different steps");
     }
     for (const json& a : whole.at("arrays")) {
       RunResult::Array array{a.at("name"), a.at("step"), a.at("shape"), {}};
       for (const json& value : a.at("values")) array.values.push_back(number_of(value));
+      constexpr Index most = array_numbers;
+      Index size = 1;
+      for (const Index n : array.shape)
+        size = size < 0 || n < 0 || n > most || size * n > most ? -1 : size * n;
+      if (size != std::ssize(array.values))
+        refuse("array " + array.name + " has values that its shape does not");
       r.arrays.push_back(std::move(array));
     }
   } catch (const json::exception& error) {
-    fail(path + ": " + error.what(), "", "a result file of experiment",
-         "it can be deleted: the run is done again");
+    refuse(error.what());
   }
   return r;
 }

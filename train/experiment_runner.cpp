@@ -97,10 +97,21 @@ pid_t start_process(const std::vector<std::string>& command, const std::string& 
   std::vector<char*> argv;
   for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
+  // A signal to stop that arrives between fork and exec waits for the program that it is meant for.
+  sigset_t stops, before;
+  ::sigemptyset(&stops);
+  ::sigaddset(&stops, SIGINT);
+  ::sigaddset(&stops, SIGTERM);
+  ::sigprocmask(SIG_BLOCK, &stops, &before);
   const pid_t parent = ::getpid(), child = ::fork();
-  if (child < 0) fail("cannot start " + command[0] + ": " + std::strerror(errno));
+  const int error = errno;
+  if (child != 0) ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  if (child < 0) fail("cannot start " + command[0] + ": " + std::strerror(error));
   if (child > 0) return child;
   // Only calls that are safe between fork and exec.
+  ::signal(SIGINT, SIG_DFL);
+  ::signal(SIGTERM, SIG_DFL);
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
   ::setpgid(0, 0);
 #ifdef __linux__
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -118,10 +129,12 @@ double seconds_of(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
 }
 
-// The last line of a file that begins with "PROGRAM: ", without that; or its last line.
-std::string last_words(const std::string& path, const std::string& program) {
+// The last line of a file, from a byte on, that begins with "PROGRAM: ", without that; or its last line. A
+// full disk takes no words at all.
+std::string last_words(const std::string& path, std::uintmax_t from, const std::string& program) {
   std::ifstream file(path);
-  std::string found, last;
+  file.seekg(static_cast<std::streamoff>(from));
+  std::string found, last = "it ended without a message";
   for (std::string line; std::getline(file, line);) {
     if (line.empty()) continue;
     last = line;
@@ -147,6 +160,7 @@ struct Job {
   pid_t child = -1;
   Clock::time_point started;
   std::string program;
+  std::uintmax_t said_before = 0;  // bytes of its output that earlier processes wrote
   Index resumed_at = 0, done = 0;  // updates
   double loss = std::nan("");
 
@@ -420,9 +434,10 @@ class Sweep {
     }
   }
 
-  // A run that was begun with other options is not gone on with, nor thrown away.
+  // A run that was begun with other options is not gone on with, nor thrown away. (A folder without a
+  // checkpoint is what stays of a run whose result was written: if that is gone, the run is done again.)
   static void check_begun(const Job& job) {
-    if (has_checkpoint(job) || fs::exists(job.file("report.html")))
+    if (has_checkpoint(job))
       check_same_options(options_of(load_config({job.run}).config), job.config(), job.run);
   }
 
@@ -468,23 +483,27 @@ class Sweep {
   void begin(Job& job) {
     check_begun(job);
     job.resumed_at = 0;
-    if (fs::exists(job.file("report.html"))) return evaluate(job);
-    job.state = Job::State::training;
     if (has_checkpoint(job)) {
+      if (fs::exists(job.file("report.html"))) return evaluate(job);
       const SafetensorsFile checkpoint(job.file("checkpoint/last.safetensors"));
       const auto done = checkpoint.metadata().find("done");
       job.resumed_at = done == checkpoint.metadata().end() ? 0 : std::atoll(done->second.c_str());
+      job.state = Job::State::training;
       return start(job, "train", {"--resume", job.run});
     }
     fs::remove_all(job.run);
     const std::string config = job.run + ".config.json";
     write_atomically(config, to_json(job.config()));
+    job.state = Job::State::training;
     start(job, "train", {"--config", config});
   }
 
   void start(Job& job, const std::string& program, std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), options_.programs + "/" + program);
     job.program = program;
+    std::error_code error;
+    const std::uintmax_t size = fs::file_size(job.output(), error);
+    job.said_before = error ? 0 : size;
     job.started = Clock::now();
     job.child = start_process(arguments, job.output(), *job.lock);
   }
@@ -505,6 +524,8 @@ class Sweep {
     finish(job, "");
   }
 
+  static std::string said(const Job& job) { return last_words(job.output(), job.said_before, job.program); }
+
   void look_after(Job& job, bool stopping) {
     if (job.state == Job::State::training) read_progress(job);
     int status = 0;
@@ -514,20 +535,21 @@ class Sweep {
     job.child = -1;
     const bool trains = job.state == Job::State::training;
     const int exit = ended > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    if (exit == 3 && trains) return finish(job, last_words(job.output(), "train"));
+    if (exit == 3 && trains) return finish(job, said(job));
     if (exit == 0 && (!trains || fs::exists(job.file("report.html")))) {
       if (trains) keep_times(job, usage);
       if (!stopping) return evaluate(job);
     } else if (!stopping) {
       const std::string hint = "the sweep has stopped; what it printed is in " + job.output();
-      if (exit == 2) fail(job.label() + ": " + last_words(job.output(), job.program), "", "", hint);
+      if (exit == 2) fail(job.label() + ": " + said(job), "", "", hint);
       if (exit == 0) fail(job.label() + ": somebody stopped it", "", "", "the same command goes on");
       fail(job.label() + ": " + job.program + " ended unexpectedly",
            exit >= 0 ? "exit status " + std::to_string(exit)
                      : std::string("a signal: ") + strsignal(WTERMSIG(status)),
            "", hint);
     }
-    job.state = Job::State::waiting;  // stopping: it has its checkpoint
+    if (exit != 0) display_.print(job.label() + ": " + said(job));  // it may have no checkpoint
+    job.state = Job::State::waiting;
     job.lock.reset();
   }
 
@@ -559,6 +581,7 @@ class Sweep {
       }
     }
     write_atomically(job.result, to_json(result));
+    if (!result.failed()) check_measures(*job.plan, result);
     std::error_code ignored;  // weights are not kept; if they cannot be removed, nothing is lost
     fs::remove_all(job.file("checkpoint"), ignored);
     settle(job, result);
@@ -576,6 +599,20 @@ class Sweep {
       line += "finished";
     display_.print(line + "   (" + std::to_string(jobs_.size() - unfinished()) + " of " +
                    std::to_string(jobs_.size()) + time_left() + ")");
+  }
+
+  // A probe's readings are known only now: a misspelt one is told after the first run, not after the last.
+  static void check_measures(const Plan& plan, const RunResult& result) {
+    std::vector<std::string> measures = plan.measures;
+    for (const Prediction& p : plan.predictions) measures.push_back(p.measure);
+    for (const std::string& measure : measures) {
+      if (measure.ends_with(".best") || result.figures.contains(measure)) continue;
+      std::vector<std::string> read;  // by the same probe
+      for (const auto& [name, value] : result.figures)
+        if (name.starts_with(measure.substr(0, measure.rfind('.') + 1))) read.push_back(name);
+      if (!read.empty() && measure.find('.') != measure.rfind('.'))
+        fail(plan.path + ": no measure " + measure, "", "", suggestion(measure, read));
+    }
   }
 
   // From the seconds an update took in runs that have ended, or else in those that run.

@@ -6,6 +6,7 @@
 
 #include "engine/error.h"
 #include "train/experiment.h"
+#include "train/svg.h"
 
 namespace ef {
 namespace {
@@ -67,8 +68,7 @@ PredictionSummary judge_prediction(const Plan& plan, const Prediction& p,
   s.bootstrap = bootstrap_interval(s.differences);
   const std::size_t n = s.differences.size();
   s.evidence = count_text(n, "pair");
-  s.command = "build/bin/experiment " + plan.path;
-  if (!plan.with.empty()) s.command += " --results FOLDER --with '" + plan.with + "'";
+  s.command = command_of(plan);
   if (over < s.planned) {
     s.judgement = Judgement::not_run;
     s.words = "not run yet: " + std::to_string(over) + " of " + count_text(s.planned, "pair") + " done";
@@ -159,6 +159,11 @@ Summary summarise(const Plan& plan, const std::vector<RunResult>& results) {
     summary.predictions.push_back(judge_prediction(plan, p, results, hidden));
   }
   return summary;
+}
+
+std::string command_of(const Plan& plan) {
+  const std::string command = "build/bin/experiment " + plan.path;
+  return plan.with.empty() ? command : command + " --results FOLDER --with '" + plan.with + "'";
 }
 
 std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries,
@@ -338,7 +343,14 @@ std::string markdown(const Rows& rows) {
     text += "|";
     for (const std::string& cell : rows[r]) {
       text += " ";
-      for (const char c : cell) text += c == '|' ? std::string("\\|") : std::string(1, c);
+      for (const char c : cell) {
+        if (c == '|')
+          text += "\\|";
+        else if (c == '<')
+          text += "&lt;";
+        else
+          text += c == '\n' ? ' ' : c;
+      }
       text += " |";
     }
     text += "\n";
@@ -373,13 +385,6 @@ Rows prediction_rows(const Summary& summary) {
                     interval_text(p.t), p.words});
   }
   return rows;
-}
-
-std::string csv_cell(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
 }
 
 std::string csv_number(double x) { return std::isfinite(x) ? number_text(x) : ""; }
@@ -454,7 +459,7 @@ std::string summary_csv(const std::vector<Summary>& summaries) {
     if (summary.finished == 0) continue;
     for (const ArmSummary& arm : summary.arms) {
       for (const MeasureSummary& m : arm.measures) {
-        text += csv_cell(summary.plan->name) + "," + csv_cell(arm.arm) + "," + m.measure + "," +
+        text += csv_field(summary.plan->name) + "," + csv_field(arm.arm) + "," + csv_field(m.measure) + "," +
                 std::to_string(m.values.size()) + "," + std::to_string(arm.failed) + "," +
                 csv_number(m.mean) + "," + csv_number(m.standard_error) + "," +
                 std::to_string(m.differences.size()) + "," + csv_number(m.effect) + "," +
