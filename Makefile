@@ -29,9 +29,11 @@ PROGRAMS := train sample eval localize experiment
 LIBRARY  := $(filter-out $(PROGRAMS:%=train/%.cpp),$(wildcard engine/*.cpp engine/ops/*.cpp models/*.cpp data/*.cpp train/*.cpp))
 # The same sources are compiled for float32 (the programs and their tests) and for double (where gradients are
 # checked: tests/gradients/, and the golden files, which both must reproduce).
-TESTS    := $(wildcard tests/*.cpp)
+# The README's examples stand among the tests; who follows it and saves one in models/ has it from there.
+taken     = $(foreach source,$(1),$(if $(wildcard models/$(notdir $(source))),,$(source)))
+TESTS    := $(call taken,$(wildcard tests/*.cpp))
 BENCHES  := steps ops growth precision probes
-GRADIENT_TESTS := $(wildcard tests/gradients/*.cpp) tests/golden_test.cpp tests/main.cpp
+GRADIENT_TESTS := $(call taken,$(wildcard tests/gradients/*.cpp)) tests/golden_test.cpp tests/main.cpp
 DOUBLE_LIBRARY := $(filter-out data/% train/%,$(LIBRARY)) train/safetensors.cpp train/files.cpp train/presets.cpp
 float     = $(patsubst %.cpp,$(BUILD)/float/%.o,$(1))
 double    = $(patsubst %.cpp,$(BUILD)/double/%.o,$(1))
@@ -105,7 +107,7 @@ paper: setup ## the paper's claims, each tried, as runs/paper/report.html; runs 
 	@data/fetch wikitext-2 || echo 'Without WikiText-2, only results that are there will be shown.'
 	@data/fetch tinyshakespeare || echo 'Without Tiny Shakespeare, only results that are there will be shown.'
 	@$(BUILD)/localize --out runs/paper/localize
-	@$(BUILD)/experiment --possible $(PAPER:%=train/paper/%.json) $(if $(RESULTS),--results $(RESULTS)) $(if $(WITH),--with '$(WITH)') \
+	@$(BUILD)/experiment --possible $(PAPER:%=train/paper/%.json) $(if $(RESULTS),--results $(RESULTS) --runs $(RESULTS)-runs) $(if $(WITH),--with '$(WITH)') \
 	  --title 'The paper, claim by claim' --theory runs/paper/localize/localize.json \
 	  --page runs/paper/report.html --markdown runs/paper/summary.md --csv runs/paper/summary.csv --figures runs/paper/figures
 

@@ -2,6 +2,7 @@
 #include "train/files.h"
 
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -66,6 +67,36 @@ TEST_CASE("files: a temporary file of a program that was killed is in nobody's w
   write_atomically(folder / "f.tmp", std::string(1000, 'x'));
   write_atomically(folder / "f", "new");
   CHECK(read_file(folder / "f") == "new");
+  CHECK_FALSE(fs::exists(folder / "f.tmp"));
+}
+
+TEST_CASE("files: programs that write one file at once take turns") {
+  const Folder folder;
+  const std::string path = folder / "f";
+  constexpr int rounds = 40;
+  const auto text = [](int writer, int round) {
+    return std::string(300'000 + 1000 * static_cast<std::size_t>(round), static_cast<char>('a' + writer));
+  };
+  std::vector<pid_t> writers;
+  for (int writer = 0; writer < 3; ++writer) {
+    writers.push_back(::fork());
+    REQUIRE(writers.back() >= 0);
+    if (writers.back() > 0) continue;
+    int status = 0;
+    for (int round = 0; round < rounds && status == 0; ++round) {
+      status = thrown_by([&] { write_atomically(path, text(writer, round)); }) != "nothing thrown";
+      if (status != 0) break;
+      const std::string read = read_file(path);  // whoever wrote it: whole
+      status = read.size() < 300'000 || read.find_first_not_of(read[0]) != std::string::npos ? 2 : 0;
+    }
+    ::_exit(status);
+  }
+  for (const pid_t writer : writers) {
+    int status = 0;
+    REQUIRE(::waitpid(writer, &status, 0) == writer);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+  }
   CHECK_FALSE(fs::exists(folder / "f.tmp"));
 }
 

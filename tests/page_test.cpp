@@ -318,6 +318,15 @@ TEST_CASE("line chart: every mixture of scales, spreads and odd numbers", "[page
   }
 }
 
+TEST_CASE("line chart: steps so large that one more is no other number", "[page]") {
+  for (const double x : {9e15, 1e16, 1e17, 1e300}) {
+    const Series series{.label = "s", .points = {{x, 1}}};
+    check_figure(draw(LineChart{.title = "large", .series = {series}}));
+  }
+  const Series series{.label = "s", .points = {{1e17, 1}, {1e17 + 16, 2}}};
+  check_figure(draw(LineChart{.title = "large", .series = {series}}));
+}
+
 TEST_CASE("line chart: a band behind the line, bars where they are asked for or alone", "[page]") {
   Series series{
       .label = "s", .points = {{1, 2}, {2, 3}, {3, 4}}, .spread = {{1, 1, 3}, {2, 2, 4}, {3, 3, 5}}};

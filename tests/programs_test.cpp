@@ -109,6 +109,12 @@ TEST_CASE("early stopping, and training on one batch", "[programs]") {
   const Outcome stopped = run(options + " --steps 5000 --patience 2 --lr 0.05 --schedule constant --name a");
   CHECK(stopped.status == 0);
   CHECK(contains(stopped.text, "no new best in 2 validations"));
+  // Killed between its last checkpoint and its report, it has no more patience when it goes on.
+  const std::string until_then = metrics(folder / "a");
+  fs::remove(folder / "a/report.html");
+  REQUIRE(run("train --resume " + (folder / "a")).status == 0);
+  CHECK(metrics(folder / "a") == until_then);
+  CHECK(fs::exists(folder / "a/report.html"));
 
   REQUIRE(run(options + " --overfit-one-batch --steps 400 --batch 2 --name b").status == 0);
   const std::string lines = metrics(folder / "b");
@@ -132,6 +138,16 @@ TEST_CASE("bad input is refused in plain words, with status 2", "[programs]") {
   check_refused(train + good + " --max-vocabulary 100", {"--max-vocabulary", "chars", "--tokens words"});
   check_refused(train + good + " --lr=-1", {"--lr", "-1"});
   check_refused(train + good + " --lr nan", {"--lr"});
+  check_refused(train + good + " --temperature 2", {"--temperature", "2 with --attention softmax"});
+  check_refused(train + good + " --attention temperature --softcap 9", {"--softcap", "--attention softcap"});
+  check_refused(train + good + " --epsilon 0", {"epsilon", "above 0"});
+  check_refused(train + good + " --beta2 0.99999999", {"beta2", "< 1"});
+  check_refused(train + good + " --clip inf", {"--clip", "'inf'"});
+  check_refused("train --tokens words" + runs, {"--tokens", "built-in"});
+  // Known only when there are text and model: no folder stays to be in the way of the next try.
+  check_refused(train + good + " --name late --context 5000", {"window"});
+  check_refused(train + good + " --name late --regulariser l2-qk --reg-layers 9", {"layers"});
+  CHECK(!fs::exists(folder / "runs/late"));
   check_refused(train + good + " --layers two", {"--layers", "'two'", "whole number"});
   check_refused(train + good + " --heads 3", {"channels", "3 heads"});
   check_refused(train + good + " --runs " + good, {good});  // a file where a folder should be
@@ -150,6 +166,9 @@ TEST_CASE("bad input is refused in plain words, with status 2", "[programs]") {
   check_refused(train + good + " --name a", {"exists already", "--resume"});
   check_refused("sample --run " + (folder / "runs/a") + " --temperature=-1", {"temperature"});
   check_refused("sample --run " + (folder / "runs/a") + " --prompt '\xC3\xA9'", {"\xC3\xA9"});
+  REQUIRE(run("train" + tiny + runs + "--context 240 --name b").status == 0);
+  CHECK(run("eval --run " + (folder / "runs/b")).status == 0);
+  check_refused("eval --context 10 --run " + (folder / "runs/b"), {"--context", "stories"});
   check_refused("eval --split test --run " + (folder / "runs/a"), {"--split test"});
   fs::resize_file(folder / "runs/a/checkpoint/best.safetensors", 1000);
   check_refused("sample --run " + (folder / "runs/a"), {"best.safetensors"});

@@ -7,6 +7,7 @@
 
 #include "engine/blas.h"
 #include "engine/error.h"
+#include "engine/tiles.h"
 #include "train/command_line.h"
 #include "train/files.h"
 #include "train/run.h"
@@ -40,6 +41,11 @@ void evaluate(int argc, char** argv) {
   const Split& text = split == "train" ? corpus.train : split == "valid" ? corpus.valid : corpus.test;
   if (text.ids.empty()) fail("--split " + split, "nothing in " + corpus.name, "a corpus with that part");
 
+  const std::string& precision = loaded.saved.config.precision;
+  if (precision == "float32" || tiles::unavailable().empty())
+    blas::use_precision(precision);
+  else
+    std::printf("matmuls in float32: --precision %s of the run needs AMX tiles\n", precision.c_str());
   Workers threads(workers);
   Trainer trainer(loaded.saved.config, threads);
   load_weights(loaded.path, trainer.parameters());
@@ -61,6 +67,9 @@ void evaluate(int argc, char** argv) {
     json["unigram_loss"] = unigram;
   }
 
+  if (context > 0 && !text.starts.empty())
+    fail("--context", std::to_string(context), "0 for " + corpus.name,
+         "its stories stand alone: there is nothing before them");
   // fairseq's --context-window 400 of 512, in proportion.
   if (context < 0) context = window * 400 / 512;
   if (context > 0 && text.starts.empty()) {  // whole documents: nothing stands before them

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <type_traits>
 
 #include "engine/error.h"
 #include "engine/nearest.h"
@@ -20,7 +22,9 @@ Field number_field(const std::string& group, const std::string& name, Number& va
     Number parsed{};
     const char* end = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data(), end, parsed);
-    if (error != std::errc() || stop != end) fail("--" + name, "'" + text + "'", expected);
+    bool right = error == std::errc() && stop == end;
+    if constexpr (std::is_floating_point_v<Number>) right = right && std::isfinite(parsed);
+    if (!right) fail("--" + name, "'" + text + "'", expected);
     value = parsed;
   };
   return {group, name, help, false, false, get, set};

@@ -2,6 +2,7 @@
 #include "train/files.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,6 +48,8 @@ namespace {
 class Descriptor {
  public:
   Descriptor(const std::string& path, int flags) : number_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
+  explicit Descriptor(int number) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
   ~Descriptor() {
     if (number_ >= 0) ::close(number_);
   }
@@ -76,6 +79,27 @@ bool write_and_sync(Descriptor& file, std::span<const std::string_view> parts) {
   for (const std::string_view part : parts)
     if (!write_all(file.number(), part)) return false;
   return ::fsync(file.number()) == 0 && file.close();
+}
+
+// An empty file of this name that is locked, so that nobody else writes it: whoever had it before has renamed
+// or removed it, which shows in that the name is no longer that of the file we waited for.
+Descriptor open_alone(const std::string& path) {
+  while (true) {
+    Descriptor file(path, O_WRONLY | O_CREAT);
+    struct stat ours {
+    }, named{};
+    if (!file.opened()) return file;
+    while (::flock(file.number(), LOCK_EX) != 0 && errno == EINTR) {
+    }  // a file system without locks has no second writer to wait for
+    if (::fstat(file.number(), &ours) != 0 || ::stat(path.c_str(), &named) != 0 ||
+        ours.st_ino != named.st_ino)
+      continue;
+    if (::ftruncate(file.number(), 0) == 0) return file;
+    const int error = errno;
+    file.close();
+    errno = error;
+    return file;
+  }
 }
 
 // The new name is an entry of the folder, and lasts only once that is on the disk too.
@@ -137,9 +161,12 @@ void InputFile::read(std::size_t offset, std::span<char> out) const {
 }
 
 void write_atomically(const std::string& path, std::span<const std::string_view> parts) {
+  // One name for all, so that a program that is killed leaves one file at most; programs that write the same
+  // file at once take turns.
   const std::string temporary = path + ".tmp";
-  Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+  Descriptor file = open_alone(temporary);
   if (!file.opened()) fail_with_errno("cannot write " + path, errno);
+  const Descriptor keeps_lock(::dup(file.number()));  // until it has its new name
   if (!write_and_sync(file, parts) || ::rename(temporary.c_str(), path.c_str()) != 0) {
     const int error = errno;
     ::unlink(temporary.c_str());

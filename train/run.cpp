@@ -132,7 +132,11 @@ void save_config(const RunFolder& run, const Config& config, const Corpus& corpu
 SavedConfig load_config(const RunFolder& run) {
   SavedConfig saved;
   const std::string text = read_file(run.file("config.json"));
-  from_json(saved.config, text, {"version", "data-fingerprint", "vocabulary", "parameters"});
+  try {
+    from_json(saved.config, text, {"version", "data-fingerprint", "vocabulary", "parameters"});
+  } catch (const Error& error) {
+    fail(run.file("config.json") + ": " + error.what());
+  }
   const auto json = nlohmann::json::parse(text, nullptr, false, true);
   saved.data_fingerprint = json.value("data-fingerprint", "");
   return saved;

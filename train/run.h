@@ -3,11 +3,12 @@
 //   config.json            all options, the version of the code, the data's fingerprint
 //   tokenizer.txt          ids and tokens
 //   metrics.jsonl          one JSON object a line, each with its step; a function of the configuration alone,
-//   so a
-//                          resumed run leaves the same bytes as an uninterrupted one
+//                          so a resumed run leaves the same bytes as an uninterrupted one
 //   log.txt                what was shown on the screen, with times and speeds
-//   checkpoint/last.safetensors   weights, moments and state; checkpoint/best.safetensors: the best
-//   validation sample.txt, report.html       at the end
+//   checkpoint/            last.safetensors: weights, moments and state; best.safetensors: the same at the
+//                          best validation
+//   sample.txt             what it writes, at the end
+//   report.html            its page, at the end
 #pragma once
 #include <string>
 

@@ -61,16 +61,13 @@ void introduce(Live& live, const Config& config, const Corpus& corpus, const Run
 class Session {
  public:
   Session(const Config& config, const std::string& resume, const std::atomic<bool>& interrupted)
-      : config_(config),
-        interrupted_(interrupted),
-        corpus_(load_data(config)),
-        workers_(config.workers),
-        run_(resume.empty() ? create_run(config) : open_run(resume)) {
+      : config_(config), interrupted_(interrupted), corpus_(load_data(config)), workers_(config.workers) {
     config_.model.vocab = corpus_.tokenizer.vocab_size();
     const Index context = config_.model.context;
     train_ = make_train_windows(config_.windows, corpus_.train, corpus_.first_input, context, config_.seed);
     valid_ = std::make_unique<ValidationWindows>(corpus_.valid, corpus_.first_input, context);
     trainer_ = std::make_unique<Trainer>(config_, workers_);
+    run_ = resume.empty() ? create_run(config) : open_run(resume);  // mistakes leave no folder
     if (resume.empty()) {
       save_config(run_, config_, corpus_, trainer_->parameters().count());
     } else {
@@ -100,7 +97,8 @@ class Session {
     introduce(*live_, config_, corpus_, run_, *trainer_, peak);
     if (state_.done > 0) live_->print("resumed after step " + std::to_string(state_.done));
 
-    bool stop = state_.done >= config_.steps;
+    near_defective_before_ = near_defective_count();
+    bool stop = state_.done >= config_.steps || out_of_patience();  // killed before its report was written
     while (!stop) {
       fill(batch, state_.done);
       const bool watches = watch_->due(state_.done + 1);
@@ -143,6 +141,8 @@ class Session {
     train_->fill(batch, config_.overfit_one_batch ? 0 : static_cast<std::uint64_t>(done), config_.batch);
   }
 
+  bool out_of_patience() const { return config_.patience > 0 && state_.since_best >= config_.patience; }
+
   bool regularised() const { return config_.model.regulariser.name != "none"; }
   // Returns whether training should go on.
   bool validate() {
@@ -160,14 +160,15 @@ class Session {
     }
     live_->print("valid  after step " + std::to_string(state_.done) + "  " + describe(e) +
                  (best ? "  (best)" : ""));
-    if (config_.patience == 0 || state_.since_best < config_.patience) return true;
+    if (!out_of_patience()) return true;
     live_->print("stopped: no new best in " + std::to_string(config_.patience) + " validations");
     return false;
   }
 
+  // Looks back on the whole run.
   void finish() {
     if (config_.sample_tokens > 0) {
-      load_weights(run_.best(), trainer_->parameters());
+      if (state_.validated > 0) load_weights(run_.best(), trainer_->parameters());
       const bool documents = !corpus_.train.starts.empty();
       std::string text = write_text(trainer_->model(), trainer_->tape(), corpus_.tokenizer, documents, "",
                                     config_.sample_tokens, {0.8, 0, 1}, 1);
@@ -183,7 +184,7 @@ class Session {
                     100 * trainer_->regulariser_share());
       live_->print(share);
     }
-    if (const Index skipped = near_defective_count(); skipped > 0) {
+    if (const Index skipped = near_defective_count() - near_defective_before_; skipped > 0) {
       live_->print("note: " + grouped(static_cast<double>(skipped)) +
                    " times an eigenvalue was so close to another that its gradient was left out");
     }
@@ -205,6 +206,7 @@ class Session {
   std::unique_ptr<Watch> watch_;
   RunState state_;
   double tokens_ = 0;
+  Index near_defective_before_ = 0;  // runs before this one, and the rehearsal, have theirs
 };
 
 }  // namespace

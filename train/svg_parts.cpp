@@ -83,9 +83,11 @@ Axis logarithmic_axis(const Range& range) {
 
 Axis step_axis(Range range, int wanted) {
   if (range.low >= 0 && range.low <= range.high / 2) range.low = 0;
-  if (range.high - range.low < 1) {
-    if (range.low >= 1) range.low -= 1;
-    range.high += 1;
+  // A step of 1 must be a step: beyond 2^53 one more is no other number.
+  const double room = std::max(1.0, 1e-9 * std::fabs(range.high));
+  if (range.high - range.low < room) {
+    if (range.low >= room) range.low -= room;
+    range.high += room;
   }
   const double step = std::max(1.0, nice_step(range.high - range.low, wanted));
   Axis axis;

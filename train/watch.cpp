@@ -1,6 +1,5 @@
 #include "train/watch.h"
 
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -109,7 +108,6 @@ void Watch::rehearse(Trainer& trainer) const {
 }
 
 void Watch::read(Trainer& trainer, Index done) {
-  const auto start = std::chrono::steady_clock::now();
   const std::vector<Reading> readings = trainer.observe(probes_, batch_);
   std::map<std::string, double> summary;
   for (std::size_t i = 0; i < probes_.size(); ++i) {
@@ -156,7 +154,6 @@ void Watch::read(Trainer& trainer, Index done) {
   show("|W|^2", "qk.spectrum frobenius_square");
   show("rank", "resid.rank frobenius");
   live_.note(note);
-  seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 void Watch::validated(Index done, const Evaluation& e) {

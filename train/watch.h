@@ -23,7 +23,6 @@ class Watch {
   void read(Trainer& trainer, Index done);
   void rehearse(Trainer& trainer) const;  // reads and forgets, to touch the memory that this takes
   void validated(Index done, const Evaluation& evaluation);
-  double seconds() const { return seconds_; }  // that reading has taken so far
 
  private:
   void report(Index done, const std::vector<AlarmEvent>& events);
@@ -35,7 +34,6 @@ class Watch {
   LineLog& metrics_;
   Live& live_;
   Alarms alarms_;
-  double seconds_ = 0;
 };
 
 // The whole lines of metrics.jsonl; none if there is no such file.
