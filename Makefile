@@ -107,7 +107,7 @@ paper: setup ## the paper's claims, each tried, as runs/paper/report.html; runs 
 	@data/fetch wikitext-2 || echo 'Without WikiText-2, only results that are there will be shown.'
 	@data/fetch tinyshakespeare || echo 'Without Tiny Shakespeare, only results that are there will be shown.'
 	@$(BUILD)/localize --out runs/paper/localize
-	@$(BUILD)/experiment --possible $(PAPER:%=train/paper/%.json) $(if $(RESULTS),--results $(RESULTS) --runs $(RESULTS)-runs) $(if $(WITH),--with '$(WITH)') \
+	@$(BUILD)/experiment --possible $(PAPER:%=train/paper/%.json) $(if $(RESULTS),--results $(RESULTS) --runs $(RESULTS:%/=%)-runs) $(if $(WITH),--with '$(WITH)') \
 	  --title 'The paper, claim by claim' --theory runs/paper/localize/localize.json \
 	  --page runs/paper/report.html --markdown runs/paper/summary.md --csv runs/paper/summary.csv --figures runs/paper/figures
 

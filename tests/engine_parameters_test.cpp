@@ -205,16 +205,33 @@ TEST_CASE("every worker is called once a round, with its own number", "[workers]
 
 TEST_CASE("workers: where the system allows no more threads, that is an error, and no wait for ever",
           "[workers]") {
+  // Root may have as many threads as memory for their stacks allows; an address sanitiser takes all there is.
+  const bool root = ::geteuid() == 0;
+#if defined(__SANITIZE_ADDRESS__)
+  const bool sanitised = true;
+#elif defined(__has_feature)
+  const bool sanitised = __has_feature(address_sanitizer);
+#else
+  const bool sanitised = false;
+#endif
+  if (root && sanitised) {
+    WARN("skipped: memory cannot be limited under the address sanitiser");
+    return;
+  }
   const pid_t child = ::fork();
   REQUIRE(child >= 0);
-  if (child == 0) {
-    ::alarm(20);  // a wait for ever ends here
-    const rlimit none{0, 0};
-    ::setrlimit(RLIMIT_NPROC, &none);
-    const rlimit little{400 << 20, 400 << 20};  // root has as many processes as it likes, but not memory
-    ::setrlimit(RLIMIT_AS, &little);
-    const std::string message = thrown_by([] { Workers workers(1024); });
-    ::_exit(contains(message, "threads could be made") ? 0 : 1);
+  if (child == 0) {  // must not come back into the tests
+    try {
+      ::alarm(20);  // a wait for ever ends here
+      const rlimit none{0, 0}, stack{8 << 20, RLIM_INFINITY}, little{600 << 20, 600 << 20};
+      ::setrlimit(RLIMIT_NPROC, &none);
+      ::setrlimit(RLIMIT_STACK, &stack);  // what each thread takes
+      if (root) ::setrlimit(RLIMIT_AS, &little);
+      const std::string message = thrown_by([] { Workers workers(1024); });
+      ::_exit(contains(message, "threads could be made") ? 0 : 1);
+    } catch (...) {
+      ::_exit(3);
+    }
   }
   int status = 0;
   REQUIRE(::waitpid(child, &status, 0) == child);

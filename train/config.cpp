@@ -103,7 +103,7 @@ void check(const Config& c) {
     if (!(value >= least))
       fail(std::string("--") + name, number_text(value), "at least " + number_text(least));
   };
-  at_least("max-vocabulary", static_cast<double>(c.max_vocabulary), 0);
+  if (c.max_vocabulary != 0) at_least("max-vocabulary", static_cast<double>(c.max_vocabulary), 5);
   if (c.max_vocabulary > 0 && c.tokens != "words")
     fail("--max-vocabulary", std::to_string(c.max_vocabulary) + " with --tokens " + c.tokens,
          "--tokens words", "characters are never left out");
@@ -125,15 +125,6 @@ void check(const Config& c) {
   at_least("probe-sequences", static_cast<double>(c.probe_sequences), 1);
   at_least("patience", static_cast<double>(c.patience), 0);
   at_least("sample-tokens", static_cast<double>(c.sample_tokens), 0);
-  const ModelConfig usual;
-  const auto belongs_to = [&](const char* option, const char* attention, double value, double its_default) {
-    if (value != its_default && c.model.attention != attention)
-      fail(std::string("--") + option, number_text(value) + " with --attention " + c.model.attention,
-           std::string("--attention ") + attention, "it does nothing elsewhere");
-  };
-  belongs_to("temperature", "temperature", c.model.temperature, usual.temperature);
-  belongs_to("softcap", "softcap", c.model.softcap, usual.softcap);
-  belongs_to("entropy-reward", "entropy", c.model.entropy_reward, usual.entropy_reward);
   if (!(c.label_smoothing >= 0 && c.label_smoothing < 1)) {
     fail("--label-smoothing", number_text(c.label_smoothing), "0 <= s < 1");
   }

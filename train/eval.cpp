@@ -39,6 +39,9 @@ void evaluate(int argc, char** argv) {
   const Corpus corpus = load_data(loaded.saved.config);
   check_fingerprint(corpus, loaded.saved);
   const Split& text = split == "train" ? corpus.train : split == "valid" ? corpus.valid : corpus.test;
+  if (context > 0 && !text.starts.empty())
+    fail("--context", std::to_string(context), "0 for " + corpus.name,
+         "its stories stand alone: there is nothing before them");
   if (text.ids.empty()) fail("--split " + split, "nothing in " + corpus.name, "a corpus with that part");
 
   const std::string& precision = loaded.saved.config.precision;
@@ -67,9 +70,6 @@ void evaluate(int argc, char** argv) {
     json["unigram_loss"] = unigram;
   }
 
-  if (context > 0 && !text.starts.empty())
-    fail("--context", std::to_string(context), "0 for " + corpus.name,
-         "its stories stand alone: there is nothing before them");
   // fairseq's --context-window 400 of 512, in proportion.
   if (context < 0) context = window * 400 / 512;
   if (context > 0 && text.starts.empty()) {  // whole documents: nothing stands before them

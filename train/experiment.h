@@ -6,8 +6,7 @@
 //   options              of train, for all runs, as a line of text: "--preset paper --dropout 0"; arms cannot
 //                        have a preset
 //   updates, seeds       the budget of each run; whole numbers
-//   waits                why its runs are not to be made yet: "its arms are settled by the screening"; so
-//   that
+//   waits                why its runs are not to be made yet, as "its arms are settled by the screening":
 //                        predictions can stand before the arms do
 //   arms                 name -> further options, in the order of the tables
 //   grid                 list of {"name": "locater {c}", "options": "... --target {c}", "c": [8, 16]}: more

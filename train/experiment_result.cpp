@@ -182,12 +182,10 @@ void collect_probes(const std::vector<Record>& records, RunResult& result) {
       const double value = over_layers(readings, key);
       result.figures[name] = value;  // the last one stays
       // fmin and fmax pass over a NaN, as long as there is a number.
-      const auto extreme = [&](const char* suffix, double (*better)(double, double)) {
-        double& figure = result.figures.try_emplace(name + suffix, value).first->second;
-        figure = better(figure, value);
-      };
-      extreme(".min", std::fmin);
-      extreme(".max", std::fmax);
+      double& least = result.figures.try_emplace(name + ".min", value).first->second;
+      double& most = result.figures.try_emplace(name + ".max", value).first->second;
+      least = std::fmin(least, value);
+      most = std::fmax(most, value);
       if (static_cast<double>(step) == best) result.figures[name + ".best"] = value;
     }
     for (const auto& [layer, curve] : layers) result.curves.push_back(thinned(curve, probe_points));

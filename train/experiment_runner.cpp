@@ -1,9 +1,9 @@
 // Running a sweep: each run is a child process of train, then of eval, in a folder of its own.
 //
 // Nothing is kept but what is on the disk, so a sweep may end at any instant and be started again: a result
-// file means that the run is done, report.html in its folder that training is, a checkpoint that it goes on
-// from there. Each run's folder has a lock that its child inherits: as long as that lives, whoever started
-// it, nobody else touches the folder.
+// file means that the run is done, a checkpoint in its folder that it goes on from there, report.html beside
+// that checkpoint that training is done. A folder without a checkpoint is begun anew. Each run's folder has a
+// lock that its child inherits: as long as that lives, whoever started it, nobody else touches the folder.
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -97,7 +97,7 @@ pid_t start_process(const std::vector<std::string>& command, const std::string& 
   std::vector<char*> argv;
   for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
-  // A signal to stop that arrives between fork and exec waits for the program that it is meant for.
+  // A signal to stop that arrives between fork and exec must not be taken by a handler of this program.
   sigset_t stops, before;
   ::sigemptyset(&stops);
   ::sigaddset(&stops, SIGINT);
@@ -392,10 +392,12 @@ class Sweep {
         job.result = results + "/" + result_name(arm.name, seed) + ".json";
         job.run = options_.runs + "/" + plan.name + "/" + result_name(arm.name, seed);
         const auto found = there.find({arm.name, seed});
-        if (found != there.end())
-          settle(job, found->second);
-        else
+        if (found == there.end()) {
           check_begun(job);
+        } else {
+          if (!found->second.failed()) check_measures(plan, found->second);
+          settle(job, found->second);
+        }
         jobs_.push_back(std::move(job));
       }
     }
@@ -434,8 +436,7 @@ class Sweep {
     }
   }
 
-  // A run that was begun with other options is not gone on with, nor thrown away. (A folder without a
-  // checkpoint is what stays of a run whose result was written: if that is gone, the run is done again.)
+  // A checkpoint that was made with other options is not gone on with, nor thrown away.
   static void check_begun(const Job& job) {
     if (has_checkpoint(job))
       check_same_options(options_of(load_config({job.run}).config), job.config(), job.run);
@@ -548,7 +549,7 @@ class Sweep {
                      : std::string("a signal: ") + strsignal(WTERMSIG(status)),
            "", hint);
     }
-    if (exit != 0) display_.print(job.label() + ": " + said(job));  // it may have no checkpoint
+    if (exit > 0) display_.print(job.label() + ": " + said(job));  // it may have no checkpoint
     job.state = Job::State::waiting;
     job.lock.reset();
   }
@@ -581,7 +582,6 @@ class Sweep {
       }
     }
     write_atomically(job.result, to_json(result));
-    if (!result.failed()) check_measures(*job.plan, result);
     std::error_code ignored;  // weights are not kept; if they cannot be removed, nothing is lost
     fs::remove_all(job.file("checkpoint"), ignored);
     settle(job, result);
@@ -599,14 +599,17 @@ class Sweep {
       line += "finished";
     display_.print(line + "   (" + std::to_string(jobs_.size() - unfinished()) + " of " +
                    std::to_string(jobs_.size()) + time_left() + ")");
+    if (!result.failed()) check_measures(*job.plan, result);
   }
 
   // A probe's readings are known only now: a misspelt one is told after the first run, not after the last.
   static void check_measures(const Plan& plan, const RunResult& result) {
     std::vector<std::string> measures = plan.measures;
     for (const Prediction& p : plan.predictions) measures.push_back(p.measure);
-    for (const std::string& measure : measures) {
-      if (measure.ends_with(".best") || result.figures.contains(measure)) continue;
+    for (std::string measure : measures) {
+      for (const char* suffix : {".best", ".min", ".max"})  // of readings that there are
+        if (measure.ends_with(suffix)) measure.resize(measure.size() - std::strlen(suffix));
+      if (result.figures.contains(measure)) continue;
       std::vector<std::string> read;  // by the same probe
       for (const auto& [name, value] : result.figures)
         if (name.starts_with(measure.substr(0, measure.rfind('.') + 1))) read.push_back(name);

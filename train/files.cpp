@@ -90,7 +90,7 @@ Descriptor open_alone(const std::string& path) {
     }, named{};
     if (!file.opened()) return file;
     while (::flock(file.number(), LOCK_EX) != 0 && errno == EINTR) {
-    }  // a file system without locks has no second writer to wait for
+    }  // on a file system without locks it goes on without
     if (::fstat(file.number(), &ours) != 0 || ::stat(path.c_str(), &named) != 0 ||
         ours.st_ino != named.st_ino)
       continue;
@@ -166,8 +166,9 @@ void write_atomically(const std::string& path, std::span<const std::string_view>
   const std::string temporary = path + ".tmp";
   Descriptor file = open_alone(temporary);
   if (!file.opened()) fail_with_errno("cannot write " + path, errno);
-  const Descriptor keeps_lock(::dup(file.number()));  // until it has its new name
-  if (!write_and_sync(file, parts) || ::rename(temporary.c_str(), path.c_str()) != 0) {
+  const Descriptor keeps_lock(::fcntl(file.number(), F_DUPFD_CLOEXEC, 0));  // until it has its new name
+  if (!keeps_lock.opened() || !write_and_sync(file, parts) ||
+      ::rename(temporary.c_str(), path.c_str()) != 0) {
     const int error = errno;
     ::unlink(temporary.c_str());
     fail_with_errno("cannot write " + path, error);

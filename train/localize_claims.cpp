@@ -1,4 +1,5 @@
 // The paper's claims about one head, put to the softmax table of localize.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>

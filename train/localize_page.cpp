@@ -69,7 +69,7 @@ Figure rho_chart(const Json& c) {
   Series simulated{"simulated, ± 2 standard errors", 2, Series::Look::points,
                    points(theta, c.at("measured"))};
   for (std::size_t i = 0; i < theta.size(); ++i) {
-    const double mean = c.at("measured")[i], reach = 2 * c.at("standard_error")[i].get<double>();
+    const double mean = c.at("measured").at(i), reach = 2 * c.at("standard_error").at(i).get<double>();
     simulated.spread.push_back({theta[i], std::max(0.0, mean - reach), std::min(1.0, mean + reach)});
   }
   simulated.bars = true;
@@ -138,7 +138,7 @@ Figure phase_diagram(const Json& d) {
     const auto curve = [&](const char* label, const char* key, int colour) {
       HeatMap::Curve c{label, colour, Series::Look::line, {}};
       for (std::size_t i = 0; i < map.x.values.size(); ++i) {
-        const double y = d.at("boundaries")[key][i].get<double>() / lambda / lambda;
+        const double y = d.at("boundaries").at(key).at(i).get<double>() / lambda / lambda;
         const bool inside = low <= y && y <= high;
         c.points.push_back({map.x.values[i], inside ? y : std::numeric_limits<double>::quiet_NaN()});
       }
@@ -213,7 +213,7 @@ std::string softmax_table(const Json& softmax) {
     std::vector<Cell> below = {"reference", "", "", ""};
     bool has_reference = false;
     for (const Shown& s : shown) {
-      const Json& estimate = c.at("statistics")[s.key];
+      const Json& estimate = c.at("statistics").at(s.key);
       const long last_digits = std::lround(1e4 * estimate.at("standard_error").get<double>());
       row.push_back(Cell(fixed(estimate.at("mean"), 4) + " (" + std::to_string(last_digits) + ")"));
       const bool known = estimate.contains("reference");
@@ -242,7 +242,7 @@ Figure profiles(const Json& softmax, const std::string& kind) {
     const double tokens = c.at("tokens");
     for (std::size_t t = 0; t < c.at("profile").size(); ++t) {
       series.points.push_back(
-          {static_cast<double>(t + 1) / tokens, tokens * c.at("profile")[t].get<double>()});
+          {static_cast<double>(t + 1) / tokens, tokens * c.at("profile").at(t).get<double>()});
     }
     chart.series.push_back(series);
   }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdarg>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -112,7 +113,7 @@ std::string softmax_text(const Json& cases) {
     text += line("%-38s", heading_of(c).c_str());
     bool has_reference = false;
     for (const Column& column : columns) {
-      const Json& s = c.at("statistics")[column.key];
+      const Json& s = c.at("statistics").at(column.key);
       text += line("%9.4f+-%.4f", s.at("mean").get<double>(), s.at("standard_error").get<double>());
       has_reference = has_reference || s.contains("reference");
     }
@@ -120,7 +121,7 @@ std::string softmax_text(const Json& cases) {
     if (!has_reference) continue;
     text += line("%38s", "reference");
     for (const Column& column : columns) {
-      const Json& s = c.at("statistics")[column.key];
+      const Json& s = c.at("statistics").at(column.key);
       text += s.contains("reference") ? line("%8.3f        ", s.at("reference").get<double>())
                                       : std::string(16, ' ');
     }
@@ -207,7 +208,7 @@ std::string agreement_text(const Json& diagram) {
     std::map<std::string, int> pairs;
     int cells = 0, equal = 0;
     for (std::size_t y = 0; y < diagram.at("trace_square").size(); ++y) {
-      const std::string a = diagram.at("panels")[one][y], b = diagram.at("panels")[other][y];
+      const std::string a = diagram.at("panels").at(one).at(y), b = diagram.at("panels").at(other).at(y);
       for (std::size_t x = 0; x < a.size(); ++x) {
         if (a[x] == ' ') continue;
         ++cells;

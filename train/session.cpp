@@ -56,6 +56,19 @@ void introduce(Live& live, const Config& config, const Corpus& corpus, const Run
              ", matmuls in " + config.precision + " at " + short_number(peak) + "FLOP/s in all");
 }
 
+// Options that do nothing, as they belong to an attention that was not chosen.
+void warn_of_idle(Live& live, const ModelConfig& c) {
+  const ModelConfig usual;
+  const auto idle = [&](const char* option, const char* owner, double value, double its_default) {
+    if (value != its_default && c.attention != owner)
+      live.print(std::string("warning: --") + option + " is an option of --attention " + owner +
+                 "; here attention is " + c.attention);
+  };
+  idle("temperature", "temperature", c.temperature, usual.temperature);
+  idle("softcap", "softcap", c.softcap, usual.softcap);
+  idle("entropy-reward", "entropy", c.entropy_reward, usual.entropy_reward);
+}
+
 // ---- The loop
 
 class Session {
@@ -95,7 +108,9 @@ class Session {
     trainer_->loss_and_gradients(batch, state_.done);  // touches all memory that a step needs
     watch_->rehearse(*trainer_);
     introduce(*live_, config_, corpus_, run_, *trainer_, peak);
+    warn_of_idle(*live_, config_.model);
     if (state_.done > 0) live_->print("resumed after step " + std::to_string(state_.done));
+    if (out_of_patience()) say_out_of_patience();
 
     near_defective_before_ = near_defective_count();
     bool stop = state_.done >= config_.steps || out_of_patience();  // killed before its report was written
@@ -141,6 +156,9 @@ class Session {
     train_->fill(batch, config_.overfit_one_batch ? 0 : static_cast<std::uint64_t>(done), config_.batch);
   }
 
+  void say_out_of_patience() {
+    live_->print("stopped: no new best in " + std::to_string(config_.patience) + " validations");
+  }
   bool out_of_patience() const { return config_.patience > 0 && state_.since_best >= config_.patience; }
 
   bool regularised() const { return config_.model.regulariser.name != "none"; }
@@ -161,7 +179,7 @@ class Session {
     live_->print("valid  after step " + std::to_string(state_.done) + "  " + describe(e) +
                  (best ? "  (best)" : ""));
     if (!out_of_patience()) return true;
-    live_->print("stopped: no new best in " + std::to_string(config_.patience) + " validations");
+    say_out_of_patience();
     return false;
   }
 

@@ -134,6 +134,8 @@ TEST_CASE("fairseq's model: Post-LN, sinusoids, ReLU", "[model]") {
   CHECK(verdict.ok);
 }
 
+namespace {
+
 // A model with its parameters, as it starts.
 struct Started {
   Parameters parameters;
@@ -145,6 +147,8 @@ struct Started {
     model = std::make_unique<Transformer>(Builder(parameters, nullptr), config);
   }
 };
+
+}  // namespace
 
 TEST_CASE("a model refuses more tokens than its context, and no sequence", "[model]") {
   for (const std::string& positions : Registry<Positions>::names()) {
