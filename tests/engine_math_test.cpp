@@ -4,7 +4,10 @@
 #include <bit>
 #include <cstdint>
 #include <limits>
+#include <map>
+#include <numbers>
 
+#include "engine/ops.h"
 #include "engine/random.h"
 #include "tests/helpers.h"
 
@@ -150,6 +153,37 @@ TEST_CASE("exp, tanh and erf where float ends", "[math]") {
     CHECK(std::isnan(fast_exp(x)));
     CHECK(std::isnan(fast_tanh(x)));
     CHECK(std::isnan(fast_erf(x)));
+  }
+}
+
+// ---- Activations, which are made of these
+
+TEST_CASE("activations in float32 and their slopes follow their formulas", "[math]") {
+  using Formula = double (*)(double);
+  static const double root = std::sqrt(2 / std::numbers::pi);
+  const std::map<std::string, Formula> formulas = {
+      {"relu", [](double x) { return std::max(x, 0.0); }},
+      {"gelu", [](double x) { return x * std::erfc(-x / std::sqrt(2.0)) / 2; }},
+      {"gelu-tanh", [](double x) { return x / 2 * (1 + std::tanh(root * (x + 0.044715 * x * x * x))); }},
+      {"silu", [](double x) { return x / (1 + std::exp(-x)); }}};
+  std::vector<Real> x, y, slope;
+  for (int i = -12000; i <= 12000; ++i) x.push_back(Real(i) / 1000 + Real(1e-4));  // none at the kink of relu
+  for (const Activation& f : activations()) {
+    INFO(f.name);
+    const Formula formula = formulas.at(f.name);
+    y.assign(x.size(), 0);
+    slope.assign(x.size(), 1);
+    f.values_and_slopes(x.data(), y.data(), slope.data(), std::ssize(x));
+    double worst = 0, worst_slope = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double at = static_cast<double>(x[i]), h = 1e-5;  // central differences in double: 1e-10 off
+      const double exact_slope = (formula(at + h) - formula(at - h)) / (2 * h);
+      worst = std::max(worst, std::fabs(static_cast<double>(y[i]) - formula(at)) / (1 + std::fabs(at)));
+      worst_slope = std::max(worst_slope, std::fabs(static_cast<double>(slope[i]) - exact_slope));
+    }
+    INFO("value " << worst << ", slope " << worst_slope);
+    CHECK(worst < 5e-7);
+    CHECK(worst_slope < 5e-6);
   }
 }
 
