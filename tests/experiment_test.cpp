@@ -335,12 +335,14 @@ TEST_CASE("a page of a plan shows verdicts, differences and what failed", "[expe
     html += content.html;
     for (const Figure& figure : content.figures) csv[figure.id] = figure.csv;
   }
-  for (const char* id : {"small-valid-loss", "small-difference-valid-loss", "small-attn-profile-profile",
-                         "small-attention-maps", "small-eigenvalues"}) {
+  for (const char* id :
+       {"small-valid-loss", "small-valid-loss-against-baseline", "small-difference-valid-loss",
+        "small-attn-profile-profile", "small-attention-maps", "small-eigenvalues"}) {
     INFO(id);
     CHECK(csv.contains(id));
   }
   CHECK(contains(csv["small-valid-loss"], "20,4"));  // the mean of 2, 4 and 6 over the seeds of arm a
+  CHECK(contains(csv["small-valid-loss-against-baseline"], "b,20,1,1,1"));  // b is 1 above a in all seeds
   CHECK(contains(html, "11.67 ± "));
   CHECK(
       contains(page_html(experiment_page({p})), "seed 1, the first head of the first layer"));  // of several

@@ -163,12 +163,42 @@ LineChart chart_of(const PlanResults& p, const std::string& name) {
   return chart;
 }
 
+// An arm's curve less that of the baseline with the same seed, where both were read: a lead that is lost
+// again does not show in the final figures.
+LineChart differences_of(const PlanResults& p, const std::string& name) {
+  const Named words = named(name);
+  LineChart chart{.id = p.plan->name + "-" + slug(name) + "-against-baseline",
+                  .title = std::string(words.title) + ", against " + p.plan->baseline,
+                  .y_label = std::string(words.unit) + (lower_is_better(name) ? ", below 0: better" : "")};
+  std::map<std::uint64_t, std::map<double, double>> baseline;
+  for (const RunResult* run : good_runs(p, p.plan->baseline)) baseline[run->seed] = over_layers(*run, name);
+  for (const std::string& arm : drawn_arms(p)) {
+    OverSeeds line;
+    for (const RunResult* run : good_runs(p, arm)) {
+      const std::map<double, double>& same_seed = baseline[run->seed];
+      for (const auto& [step, value] : over_layers(*run, name)) {
+        const auto found = same_seed.find(step);
+        if (found != same_seed.end()) line.add(step, value - found->second);
+      }
+    }
+    Series series = line.series(arm, colour_of(p, arm));
+    if (!series.points.empty()) chart.series.push_back(std::move(series));
+  }
+  return chart;
+}
+
 std::vector<Content> curves(const PlanResults& p) {
   std::vector<Content> contents;
   LineChart loss = chart_of(p, "valid.loss");
   if (loss.series.empty()) return {};
   loss.note = "Lines are means over seeds, bands reach from the least to the greatest." + left_out(p);
   contents.push_back(draw(loss));
+  LineChart against = differences_of(p, "valid.loss");
+  if (against.series.size() > 1) {
+    against.note =
+        "Differences of runs of one seed; bands reach from the least to the greatest." + left_out(p);
+    contents.push_back(draw(against));
+  }
   std::vector<Figure> small;
   std::vector<std::string> names = {"valid.perplexity", "attn.entropy.normalised"};
   for (const std::string& measure : p.plan->measures)
