@@ -493,13 +493,13 @@ std::string counts(const ClaimSummary& c) {
 
 // All verdicts at one glance.
 std::string overview(const std::vector<Claim>& claims) {
-  Table table{.columns = {{"claim"}, {"verdict"}}, .sortable = false, .heads = false};
+  Table table{.columns = {{"claim"}, {"verdict"}, {"so far"}}, .sortable = false, .heads = false};
   for (const Claim& claim : claims) {
     Cell name(claim.text), verdict(words_of(claim.verdict));
     name.html = "<a href=\"#claim-" + slug(claim.id) + "\">" + escape_html(claim.text) + "</a>";
     if (claim.source == ours) name.html += " (" + claim.source + ")";
     verdict.html = badge(claim.verdict);
-    table.rows.push_back({name, verdict});
+    table.rows.push_back({name, verdict, Cell(claim.reason)});
   }
   return show(table) + remark(
                            "A prediction is reproduced if the whole 95 % interval is inside of what was "
