@@ -147,17 +147,25 @@ bool worth_a_logarithm(const LineChart& chart, double ratio) {
   return least > 0 && greatest > ratio * least;
 }
 
+// A line for each drawn arm through what curve_of(run) gives: values by step.
+template <class CurveOf>
+std::vector<Series> arm_lines(const PlanResults& p, CurveOf curve_of) {
+  std::vector<Series> lines;
+  for (const std::string& arm : drawn_arms(p)) {
+    OverSeeds line;
+    for (const RunResult* run : good_runs(p, arm))
+      for (const auto& [step, value] : curve_of(*run)) line.add(step, value);
+    Series series = line.series(arm, colour_of(p, arm));
+    if (!series.points.empty()) lines.push_back(std::move(series));
+  }
+  return lines;
+}
+
 // Without lines if no run has such a curve.
 LineChart chart_of(const PlanResults& p, const std::string& name) {
   const Named words = named(name);
   LineChart chart{.id = p.plan->name + "-" + slug(name), .title = words.title, .y_label = words.unit};
-  for (const std::string& arm : drawn_arms(p)) {
-    OverSeeds line;
-    for (const RunResult* run : good_runs(p, arm))
-      for (const auto& [step, value] : over_layers(*run, name)) line.add(step, value);
-    Series series = line.series(arm, colour_of(p, arm));
-    if (!series.points.empty()) chart.series.push_back(std::move(series));
-  }
+  chart.series = arm_lines(p, [&](const RunResult& run) { return over_layers(run, name); });
   chart.logarithmic = worth_a_logarithm(chart, 6);
   if (chart.logarithmic) chart.y_label += chart.y_label.empty() ? "logarithmic" : ", logarithmic";
   return chart;
@@ -172,18 +180,15 @@ LineChart differences_of(const PlanResults& p, const std::string& name) {
                   .y_label = std::string(words.unit) + (lower_is_better(name) ? ", below 0: better" : "")};
   std::map<std::uint64_t, std::map<double, double>> baseline;
   for (const RunResult* run : good_runs(p, p.plan->baseline)) baseline[run->seed] = over_layers(*run, name);
-  for (const std::string& arm : drawn_arms(p)) {
-    OverSeeds line;
-    for (const RunResult* run : good_runs(p, arm)) {
-      const std::map<double, double>& same_seed = baseline[run->seed];
-      for (const auto& [step, value] : over_layers(*run, name)) {
-        const auto found = same_seed.find(step);
-        if (found != same_seed.end()) line.add(step, value - found->second);
-      }
+  chart.series = arm_lines(p, [&](const RunResult& run) {
+    std::map<double, double> differences;
+    const std::map<double, double>& same_seed = baseline[run.seed];
+    for (const auto& [step, value] : over_layers(run, name)) {
+      const auto found = same_seed.find(step);
+      if (found != same_seed.end()) differences[step] = value - found->second;
     }
-    Series series = line.series(arm, colour_of(p, arm));
-    if (!series.points.empty()) chart.series.push_back(std::move(series));
-  }
+    return differences;
+  });
   return chart;
 }
 
@@ -493,7 +498,7 @@ std::string counts(const ClaimSummary& c) {
 
 // All verdicts at one glance.
 std::string overview(const std::vector<Claim>& claims) {
-  Table table{.columns = {{"claim"}, {"verdict"}, {"so far"}}, .sortable = false, .heads = false};
+  Table table{.columns = {{"claim"}, {"verdict"}, {"predictions"}}, .sortable = false, .heads = false};
   for (const Claim& claim : claims) {
     Cell name(claim.text), verdict(words_of(claim.verdict));
     name.html = "<a href=\"#claim-" + slug(claim.id) + "\">" + escape_html(claim.text) + "</a>";

@@ -86,8 +86,8 @@ bool write_and_sync(Descriptor& file, std::span<const std::string_view> parts) {
 Descriptor open_alone(const std::string& path) {
   while (true) {
     Descriptor file(path, O_WRONLY | O_CREAT);
-    struct stat ours {
-    }, named{};
+    struct stat ours = {};
+    struct stat named = {};
     if (!file.opened()) return file;
     while (::flock(file.number(), LOCK_EX) != 0 && errno == EINTR) {
     }  // on a file system without locks it goes on without
