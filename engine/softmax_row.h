@@ -22,7 +22,7 @@ inline Real exponentials(const Real* x, Real* out, Index n, Real* total) {
   const Real top = largest(x, n);
   Real s = 0;
   EF_REDUCE(s) for (Index i = 0; i < n; ++i) {
-    const Real e = fast_exp(x[i] - top);
+    const Real e = fast_exp_at_most_88(x[i] - top);
     out[i] = e;
     s += e;
   }
@@ -33,7 +33,7 @@ inline Real exponentials(const Real* x, Real* out, Index n, Real* total) {
 // The sum of e^(x[i] - c).
 inline Real sum_of_exponentials(const Real* x, Real c, Index n) {
   Real s = 0;
-  EF_REDUCE(s) for (Index i = 0; i < n; ++i) s += fast_exp(x[i] - c);
+  EF_REDUCE(s) for (Index i = 0; i < n; ++i) s += fast_exp_at_most_88(x[i] - c);
   return s;
 }
 

@@ -83,6 +83,18 @@ void check_exp(Stride stride) {
   }
 }
 
+void check_exp_at_most_88(Stride stride) {
+  const auto fast = [](float x) { return fast_exp_at_most_88(std::min(x, 88.0f)); };
+  const auto exact = [](double x) { return x < -87 ? 0 : std::exp(std::min(x, 88.0)); };
+  for (const auto& [from, to, step] : {std::tuple{0.0f, 0x1p-27f, stride.thin},
+                                       {0x1p-27f, 88.0f, stride.dense},
+                                       {88.0f, std::numeric_limits<float>::max(), stride.thin}}) {
+    const Worst worst = worst_error(fast, exact, from, to, step, {0.34657359f, 87.0f});
+    INFO("from " << from << " to " << to << ", worst at " << worst.at);
+    CHECK(worst.units <= 2);
+  }
+}
+
 void check_tanh(Stride stride) {
   const auto fast = [](float x) { return fast_tanh(x); };
   const auto exact = [](double x) { return std::tanh(x); };
@@ -108,12 +120,14 @@ void check_erf(Stride stride) {
 }
 
 TEST_CASE("fast_exp is at most 2 units in the last place off", "[math]") { check_exp({31, 6007}); }
+TEST_CASE("fast_exp_at_most_88 is, too, and 0 below -87", "[math]") { check_exp_at_most_88({31, 6007}); }
 TEST_CASE("fast_tanh is at most 3 units in the last place off", "[math]") { check_tanh({31, 6007}); }
 TEST_CASE("fast_erf is at most 3 units in the last place off", "[math]") { check_erf({31, 6007}); }
 
 // Takes five minutes, so only by its name.
 TEST_CASE("exp, tanh and erf keep their bounds on every float", "[.][exhaustive]") {
   check_exp({1, 1});
+  check_exp_at_most_88({1, 1});
   check_tanh({1, 1});
   check_erf({1, 1});
 }
@@ -138,6 +152,11 @@ TEST_CASE("exp, tanh and erf where float ends", "[math]") {
   CHECK(fast_exp(-3e38f) == 0.0f);
   CHECK(fast_exp(-infinity) == 0.0f);
 
+  CHECK(fast_exp_at_most_88(0.0f) == 1.0f);
+  CHECK(fast_exp_at_most_88(-0.0f) == 1.0f);
+  CHECK(fast_exp_at_most_88(88.0f) == fast_exp(88.0f));
+  for (float x : {88.0f, 1e4f, 3e38f, infinity}) CHECK(fast_exp_at_most_88(-x) == 0.0f);
+
   for (float x : {10.0f, 1e10f, 3e38f, infinity}) {
     CHECK(fast_tanh(x) == 1.0f);
     CHECK(fast_tanh(-x) == -1.0f);
@@ -151,6 +170,7 @@ TEST_CASE("exp, tanh and erf where float ends", "[math]") {
   }
   for (float x : {not_a_number, -not_a_number}) {
     CHECK(std::isnan(fast_exp(x)));
+    CHECK(std::isnan(fast_exp_at_most_88(x)));
     CHECK(std::isnan(fast_tanh(x)));
     CHECK(std::isnan(fast_erf(x)));
   }

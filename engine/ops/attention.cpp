@@ -102,7 +102,7 @@ Tensor causal_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index
         Real* p_row = p + i * width;
         const Real log_sum = log_sums[row + first + i];
         const Index n = whole_lanes(first + i + 1);
-        for (Index t = 0; t < n; ++t) p_row[t] = fast_exp(p_row[t] - log_sum);
+        for (Index t = 0; t < n; ++t) p_row[t] = fast_exp_at_most_88(p_row[t] - log_sum);
         std::fill(p_row + n, p_row + width, Real(0));
       }
       if (v.grad)

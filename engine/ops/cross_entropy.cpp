@@ -77,7 +77,7 @@ Tensor cross_entropy(const Tensor& logits, std::span<const std::int32_t> targets
       if (target == ignored) continue;
       const Real *z = logits.data + r * vocab, log_sum = log_sums[r], even = smoothing / Real(vocab);
       Real* dz = logits.grad + r * vocab;
-      for (Index i = 0; i < vocab; ++i) dz[i] += factor * (fast_exp(z[i] - log_sum) - even);
+      for (Index i = 0; i < vocab; ++i) dz[i] += factor * (fast_exp_at_most_88(z[i] - log_sum) - even);
       dz[target] -= factor * (1 - smoothing);
     }
   });
@@ -206,7 +206,7 @@ double recomputed(const Head& head, Arena& arena) {
       head.logits(first, n, v, width, dz);
       for (Index r = first; r < first + n; ++r) {
         Real* row = dz + (r - first) * width;
-        for (Index i = 0; i < width; ++i) row[i] = head.inverse * fast_exp(row[i] - log_sums[r]);
+        for (Index i = 0; i < width; ++i) row[i] = head.inverse * fast_exp_at_most_88(row[i] - log_sums[r]);
         head.subtract_target(r, v, width, row);
       }
       head.add_products(first, n, v, width, dz);
