@@ -4,23 +4,14 @@
 // file means that the run is done, a checkpoint in its folder that it goes on from there, report.html beside
 // that checkpoint that training is done. A folder without a checkpoint is begun anew. Each run's folder has a
 // lock that its child inherits: as long as that lives, whoever started it, nobody else touches the folder.
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
-#ifdef __linux__
-#include <sys/prctl.h>
-#endif
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <csignal>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -30,7 +21,8 @@
 
 #include "engine/error.h"
 #include "engine/tiles.h"
-#include "train/experiment.h"
+#include "train/experiment_job.h"
+#include "train/experiment_table.h"
 #include "train/files.h"
 #include "train/live.h"
 #include "train/run.h"
@@ -70,253 +62,14 @@ std::string compiler_name() {
 #endif
 }
 
-// ---- Processes
-
-// A file that only one process, and the children that inherit it, can hold.
-class Lock {
- public:
-  explicit Lock(const std::string& path) : file_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
-    if (file_ < 0) fail("cannot write " + path + ": " + std::strerror(errno));
-    held_ = ::flock(file_, LOCK_EX | LOCK_NB) == 0;
-  }
-  ~Lock() { ::close(file_); }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-  bool held() const { return held_; }
-  int file() const { return file_; }
-
- private:
-  int file_;
-  bool held_;
-};
-
-// Starts a program with its output appended to a file. The child keeps the lock, is in a process group of its
-// own (Ctrl-C in a terminal reaches the parent only, which passes it on once), and is told to stop if the
-// parent dies.
-pid_t start_process(const std::vector<std::string>& command, const std::string& output, const Lock& lock) {
-  std::vector<char*> argv;
-  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  // A signal to stop that arrives between fork and exec must not be taken by a handler of this program.
-  sigset_t stops, before;
-  ::sigemptyset(&stops);
-  ::sigaddset(&stops, SIGINT);
-  ::sigaddset(&stops, SIGTERM);
-  ::sigprocmask(SIG_BLOCK, &stops, &before);
-  const pid_t parent = ::getpid(), child = ::fork();
-  const int error = errno;
-  if (child != 0) ::sigprocmask(SIG_SETMASK, &before, nullptr);
-  if (child < 0) fail("cannot start " + command[0] + ": " + std::strerror(error));
-  if (child > 0) return child;
-  // Only calls that are safe between fork and exec.
-  ::signal(SIGINT, SIG_DFL);
-  ::signal(SIGTERM, SIG_DFL);
-  ::sigprocmask(SIG_SETMASK, &before, nullptr);
-  ::setpgid(0, 0);
-#ifdef __linux__
-  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-#endif
-  if (::getppid() != parent) ::_exit(127);
-  const int in = ::open("/dev/null", O_RDONLY),
-            out = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0666);
-  if (in < 0 || out < 0 || ::dup2(in, 0) < 0 || ::dup2(out, 1) < 0 || ::dup2(out, 2) < 0) ::_exit(127);
-  ::fcntl(lock.file(), F_SETFD, 0);  // not closed by exec
-  ::execv(argv[0], argv.data());
-  ::_exit(127);
-}
-
 double seconds_of(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
 }
-
-// The last line of a file, from a byte on, that begins with "PROGRAM: ", without that; or its last line. A
-// full disk takes no words at all.
-std::string last_words(const std::string& path, std::uintmax_t from, const std::string& program) {
-  std::ifstream file(path);
-  file.seekg(static_cast<std::streamoff>(from));
-  std::string found, last = "it ended without a message";
-  for (std::string line; std::getline(file, line);) {
-    if (line.empty()) continue;
-    last = line;
-    if (line.starts_with(program + ": ")) found = line.substr(program.size() + 2);
-  }
-  return found.empty() ? last : found;
-}
-
-// ---- Runs
-
-struct Job {
-  enum class State { waiting, elsewhere, training, evaluating, finished, failed, left_out };
-
-  const Plan* plan;
-  const Arm* arm;
-  std::uint64_t seed;
-  std::string result, run;  // paths: the result file, the run's folder
-  State state = State::waiting;
-  double figure = std::nan("");  // the first measure, when finished
-
-  // While it runs:
-  std::unique_ptr<Lock> lock;
-  pid_t child = -1;
-  Clock::time_point started;
-  std::string program;
-  std::uintmax_t said_before = 0;  // bytes of its output that earlier processes wrote
-  Index resumed_at = 0, done = 0;  // updates
-  double loss = std::nan("");
-
-  Job(const Plan& p, const Arm& a, std::uint64_t s) : plan(&p), arm(&a), seed(s) {}
-
-  bool running() const { return child > 0; }
-  bool over() const { return has_result() || state == State::left_out; }
-  bool has_result() const { return state == State::finished || state == State::failed; }
-  std::string label() const { return plan->name + ": " + arm->name + ", seed " + std::to_string(seed); }
-  std::string file(const char* name) const { return run + "/" + name; }
-  std::string output() const { return run + ".out"; }
-  Config config() const {
-    Config c = arm->config;
-    c.seed = seed;
-    c.name = fs::path(run).filename().string();
-    c.runs = fs::path(run).parent_path().string();
-    return c;
-  }
-};
 
 Index whole_number_after(const std::string& text, const std::string& before) {
   const std::size_t at = text.find(before);
   return at == std::string::npos ? -1 : std::atoll(text.c_str() + at + before.size());
 }
-
-// Step and loss of the last training line of metrics.jsonl, from the end of the file alone.
-void read_progress(Job& job) {
-  std::ifstream file(job.file("metrics.jsonl"), std::ios::binary);
-  if (!file) return;
-  file.seekg(0, std::ios::end);
-  const std::streamoff size = file.tellg(), tail = std::min<std::streamoff>(size, 20000);
-  file.seekg(size - tail);
-  std::string text(static_cast<std::size_t>(tail), '\0');
-  file.read(text.data(), tail);
-  text.resize(text.rfind('\n') + 1);  // npos + 1 is 0
-  const std::size_t mark = text.rfind("\"split\":\"train\"");
-  if (mark == std::string::npos) return;
-  const std::size_t begin = text.rfind('\n', mark) + 1, end = text.find('\n', mark);
-  const std::string line = text.substr(begin, end - begin);
-  if (!line.starts_with("{\"step\":")) return;  // cut off
-  const Record record = Record::parse(line);
-  job.done = record.step;
-  job.loss = record.value("loss");
-}
-
-// ---- The table
-
-std::string figure_text(double x) {
-  char text[32];
-  std::snprintf(text, sizeof text, std::fabs(x) < 100 ? "%.4f" : "%.2f", x);
-  return std::isnan(x) ? "-" : text;
-}
-
-std::string cell_of(const Job& job) {
-  char text[64];
-  switch (job.state) {
-    case Job::State::waiting:
-      return "waiting";
-    case Job::State::elsewhere:
-      return "elsewhere";
-    case Job::State::training:
-      std::snprintf(text, sizeof text, "%td/%td %s", job.done, job.plan->updates,
-                    figure_text(job.loss).c_str());
-      return text;
-    case Job::State::evaluating:
-      return "evaluating";
-    case Job::State::failed:
-      return "failed";
-    case Job::State::left_out:
-      return "left out";
-    case Job::State::finished:
-      return "= " + figure_text(job.figure);
-  }
-  return "";
-}
-
-// A table of all runs that is drawn over itself in a terminal; elsewhere a line when a run ends.
-class Display {
- public:
-  explicit Display(const std::vector<Job>& jobs) : jobs_(jobs), terminal_(isatty(STDOUT_FILENO) != 0) {}
-  ~Display() {
-    if (terminal_) draw("");
-  }
-
-  // A line that stays, above the table.
-  void print(const std::string& line) {
-    erase();
-    std::printf("%s\n", line.c_str());
-    std::fflush(stdout);
-  }
-
-  void update(const std::string& last_line) {
-    if (!terminal_ || seconds_since(drawn_) < 0.5) return;
-    drawn_ = Clock::now();
-    draw(last_line);
-  }
-
- private:
-  void erase() {
-    if (lines_ > 0) std::printf("\033[%dA\033[J", lines_);
-    lines_ = 0;
-  }
-
-  void draw(const std::string& last_line) {
-    winsize size{};
-    const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0;
-    const std::size_t height = known ? size.ws_row : 24, width = known ? size.ws_col : 80;
-    // A heading for each plan, with its seeds; then a row an arm.
-    const auto padded = [](std::string text, std::size_t to) {
-      text.resize(std::max(to, text.size() + 1), ' ');
-      return text;
-    };
-    std::vector<std::string> rows;
-    std::size_t first_busy = 0;
-    for (std::size_t i = 0; i < jobs_.size(); ++i) {
-      const Plan& plan = *jobs_[i].plan;
-      if (jobs_[i].seed != plan.seeds.front()) continue;
-      if (jobs_[i].arm == &plan.arms.front()) {
-        std::string heading = padded(plan.name, 32);
-        for (const std::uint64_t seed : plan.seeds) heading += padded("seed " + std::to_string(seed), 18);
-        rows.push_back(heading.substr(0, width - 1));
-      }
-      std::string row = padded("  " + jobs_[i].arm->name, 32);
-      bool busy = false;
-      for (std::size_t s = 0; s < plan.seeds.size(); ++s) {
-        const Job& job = jobs_[i + s * plan.arms.size()];
-        row += padded(cell_of(job), 18);
-        busy = busy || job.running();
-      }
-      if (busy && first_busy == 0) first_busy = rows.size() - 1;
-      rows.push_back(row.substr(0, width - 1));
-    }
-    const std::size_t room = height > 4 ? height - 3 : 1;
-    const std::size_t begin = rows.size() <= room ? 0 : std::min(first_busy, rows.size() - room);
-    const std::size_t end = std::min(rows.size(), begin + room);
-    erase();
-    for (std::size_t i = begin; i < end; ++i) std::printf("%s\n", rows[i].c_str());
-    lines_ = static_cast<int>(end - begin);
-    if (rows.size() > end - begin) {
-      std::printf("(%zu of %zu lines)\n", end - begin, rows.size());
-      ++lines_;
-    }
-    if (!last_line.empty()) {
-      std::printf("%s\n", last_line.substr(0, width - 1).c_str());
-      ++lines_;
-    }
-    std::fflush(stdout);
-  }
-
-  const std::vector<Job>& jobs_;
-  bool terminal_;
-  int lines_ = 0;
-  Clock::time_point drawn_{};
-};
-
-// ---- The sweep
 
 // Why a run of these options cannot be made on this machine; empty if it can.
 std::string obstacle(const Config& config) {
@@ -330,7 +83,7 @@ std::string obstacle(const Config& config) {
 
 class Sweep {
  public:
-  Sweep(const std::vector<Plan>& plans, const SweepOptions& options) : options_(options), display_(jobs_) {
+  Sweep(const std::vector<Plan>& plans, const SweepOptions& options) : options_(options), table_(jobs_) {
     slots_ = options.jobs > 0 ? options.jobs : std::max<Index>(1, std::thread::hardware_concurrency());
     for (const Plan& plan : plans) add(plan);
     leave_out();
@@ -353,14 +106,14 @@ class Sweep {
     if (unfinished() > 0) {
       const auto there =
           std::count_if(jobs_.begin(), jobs_.end(), [](const Job& j) { return j.has_result(); });
-      display_.print(std::to_string(jobs_.size()) + " runs, " + std::to_string(there) +
-                     " of them have a result; " + std::to_string(slots_) + " at once");
+      table_.print(std::to_string(jobs_.size()) + " runs, " + std::to_string(there) +
+                   " of them have a result; " + std::to_string(slots_) + " at once");
     }
     bool stopping = false;
     while (true) {
       if (told_to_stop && !stopping) {
         stopping = true;
-        display_.print("stopping: the runs write a checkpoint ...");
+        table_.print("stopping: the runs write a checkpoint ...");
         for (const Job& job : jobs_) {
           if (job.running()) ::kill(job.child, SIGTERM);
         }
@@ -373,8 +126,8 @@ class Sweep {
       if (stopping && running == 0) return unfinished() == 0;
       if (!stopping) start_next(running);
       if (unfinished() == 0) return true;
-      display_.update(std::to_string(jobs_.size() - unfinished()) + " of " + std::to_string(jobs_.size()) +
-                      " runs" + time_left());
+      table_.update(std::to_string(jobs_.size() - unfinished()) + " of " + std::to_string(jobs_.size()) +
+                    " runs" + time_left());
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
   }
@@ -412,10 +165,6 @@ class Sweep {
     job.figure = measure.starts_with("test.") ? std::nan("") : result.figure(measure);  // not to be seen yet
   }
 
-  static bool has_checkpoint(const Job& job) {
-    return fs::exists(job.file("config.json")) && fs::exists(job.file("checkpoint/last.safetensors"));
-  }
-
   // Runs of plans that wait, and those that cannot be made here. Says for each reason which they are.
   void leave_out() {
     std::map<std::string, std::map<std::string, std::size_t>> counts;  // reason -> plan -> runs
@@ -432,13 +181,13 @@ class Sweep {
       std::string line;
       for (const auto& [plan, count] : plans)
         line += (line.empty() ? "left out: " : ", ") + count_text(count, "run") + " of " + plan;
-      display_.print(line + ", as " + reason);
+      table_.print(line + ", as " + reason);
     }
   }
 
   // A checkpoint that was made with other options is not gone on with, nor thrown away.
   static void check_begun(const Job& job) {
-    if (has_checkpoint(job))
+    if (job.has_checkpoint())
       check_same_options(options_of(load_config({job.run}).config), job.config(), job.run);
   }
 
@@ -484,7 +233,7 @@ class Sweep {
   void begin(Job& job) {
     check_begun(job);
     job.resumed_at = 0;
-    if (has_checkpoint(job)) {
+    if (job.has_checkpoint()) {
       if (fs::exists(job.file("report.html"))) return evaluate(job);
       const SafetensorsFile checkpoint(job.file("checkpoint/last.safetensors"));
       const auto done = checkpoint.metadata().find("done");
@@ -528,7 +277,7 @@ class Sweep {
   static std::string said(const Job& job) { return last_words(job.output(), job.said_before, job.program); }
 
   void look_after(Job& job, bool stopping) {
-    if (job.state == Job::State::training) read_progress(job);
+    if (job.state == Job::State::training) job.read_progress();
     int status = 0;
     rusage usage{};
     const pid_t ended = ::wait4(job.child, &status, WNOHANG, &usage);
@@ -549,7 +298,7 @@ class Sweep {
                      : std::string("a signal: ") + strsignal(WTERMSIG(status)),
            "", hint);
     }
-    if (exit > 0) display_.print(job.label() + ": " + said(job));  // it may have no checkpoint
+    if (exit > 0) table_.print(job.label() + ": " + said(job));  // it may have no checkpoint
     job.state = Job::State::waiting;
     job.lock.reset();
   }
@@ -597,8 +346,8 @@ class Sweep {
       line += job.plan->measures.front() + " " + figure_text(job.figure);
     else
       line += "finished";
-    display_.print(line + "   (" + std::to_string(jobs_.size() - unfinished()) + " of " +
-                   std::to_string(jobs_.size()) + time_left() + ")");
+    table_.print(line + "   (" + std::to_string(jobs_.size() - unfinished()) + " of " +
+                 std::to_string(jobs_.size()) + time_left() + ")");
     if (!result.failed()) check_measures(*job.plan, result);
   }
 
@@ -637,7 +386,7 @@ class Sweep {
 
   const SweepOptions& options_;
   std::vector<Job> jobs_;
-  Display display_;
+  SweepTable table_;
   Index slots_ = 1;
   Clock::time_point looked_{};
   double finished_seconds_ = 0, finished_updates_ = 0;  // of the runs that have ended in this sweep
