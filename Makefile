@@ -100,7 +100,7 @@ run-tests:
 # and the comparison of precisions, which needs AMX tiles, is left out.
 RESULTS  ?=
 WITH     ?=
-PAPER    := wikitext-4096-pilot wikitext-4096 pilot $(if $(WITH),,precision) screen shortlist decide untied ablate beyond-story beyond-ablate beyond-shakespeare beyond-deep
+PAPER    := wikitext-4096-pilot wikitext-4096 wikitext-4096-strength wikitext-4096-weak pilot $(if $(WITH),,precision) screen decide untied ablate beyond-story beyond-ablate beyond-shakespeare beyond-deep
 
 paper: setup ## the paper's claims, each tried, as runs/paper/report.html; runs what has no result yet
 	@$(MAKE) --no-print-directory -j$(JOBS) -s programs
