@@ -233,6 +233,26 @@ TEST_CASE("the first step of AdamW is lr in the direction of the sign of the gra
   }
 }
 
+// Not to the smallest denormal number, where rounding would keep them and processors are slow.
+TEST_CASE("the moments of a gradient that stays 0 fall to 0", "[optimiser]") {
+  for (const std::string rule : {"adamw", "fairseq-adam"}) {
+    Weights weights;
+    const auto optimiser =
+        make_optimiser(rule, weights.parameters, {.beta1 = 0.6, .beta2 = 0.7}, decay_group("none"));
+    weights.draw_gradients(1);
+    const Index flat = weights.parameters.flat_size();
+    for (int step = 1; step <= 2500; ++step) {
+      optimiser->update(weights.parameters.values(), weights.gradients.data(), 0, flat, step, 0.01, 1);
+      std::fill(weights.gradients.begin(), weights.gradients.end(), 0.0);
+    }
+    for (Index i = 0; i < flat; ++i) {
+      CHECK(optimiser->first_moment.data()[i] == 0);
+      CHECK(optimiser->second_moment.data()[i] == 0);
+      CHECK(std::isfinite(weights.parameters.values()[i]));
+    }
+  }
+}
+
 TEST_CASE("settings of optimisers that cannot be are errors", "[optimiser]") {
   const Weights weights;
   const auto make = [&](const std::string& name, const OptimiserConfig& config) {
