@@ -37,13 +37,19 @@ inline Real sum_of_exponentials(const Real* x, Real c, Index n) {
   return s;
 }
 
-// out = softmax(x); returns log(sum e^x). x and out may be the same.
-inline Real softmax_row(const Real* x, Real* out, Index n) {
+// What a softmax can be computed from again, bit for bit: softmax(x)[i] = e^(x[i] - top) * inverse. The log of the
+// sum, top - log(inverse), would be one number, but at logits of 10^4 it has lost 5e-4 in float.
+struct SoftmaxOf {
+  Real top, inverse;
+};
+
+// out = softmax(x). x and out may be the same.
+inline SoftmaxOf softmax_row(const Real* x, Real* out, Index n) {
   Real total = 0;
   const Real top = exponentials(x, out, n, &total);
   const Real inverse = 1 / total;
   for (Index i = 0; i < n; ++i) out[i] *= inverse;
-  return top + std::log(total);
+  return {top, inverse};
 }
 
 }  // namespace ef

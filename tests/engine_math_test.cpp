@@ -207,6 +207,24 @@ TEST_CASE("activations in float32 and their slopes follow their formulas", "[mat
   }
 }
 
+TEST_CASE("the backward of attention weighs tokens as the forward does, at logits of 10^4 too", "[math]") {
+  // One channel of 100 in queries and keys, which softmax does not see: logits of 10^4, differences of order 1.
+  const Index tokens = 40, channels = 8;
+  Leaf q({1, tokens, channels}, 1), k({1, tokens, channels}, 2), v({1, tokens, channels}, 3);
+  for (Index t = 0; t < tokens; ++t) q.values[t * channels] = k.values[t * channels] = 100;
+  Tape tape;
+  Tape::Scope scope(tape);
+  std::vector<Real> pattern(tokens * tokens);
+  tape.backward(causal_attention(q.tensor(), k.tensor(), v.tensor(), 1, 1, pattern.data()),
+                std::vector<Real>(v.values.size(), 1));
+  std::vector<Real> weight(v.values.size());  // dV = P^T dO, and dO is 1
+  for (Index i = 0; i < tokens; ++i)
+    for (Index t = 0; t < tokens; ++t)
+      for (Index c = 0; c < channels; ++c) weight[t * channels + c] += pattern[i * tokens + t];
+  CHECK(distance(v.gradient, weight) < 4e-6);
+  CHECK(pattern[tokens * tokens - 1] < 0.9);  // not one-hot, which would say little
+}
+
 // ---- Random numbers
 // ----------------------------------------------------------------------------------------
 

@@ -4,8 +4,8 @@
 //   dV = P^T dO,   dP = dO V^T,   dS = P (dP - sum_t dP P) = P (dP - delta),   delta_i = <dO_i, O_i>,
 //   dQ = scale dS K,   dK = scale dS^T Q.
 // The rows are worked in blocks of queries, so that S and dP of a block stay in cache and the half of S that
-// lies in the future is never computed. P is not kept: the backward computes it again from S and the log of
-// each row's sum (as Dao et al. 2022), which is all that is saved.
+// lies in the future is never computed. P is not kept: the backward computes it again from S and two numbers a
+// row, which are all that is saved (as Dao et al. 2022, who save the log of the row's sum).
 #include <algorithm>
 #include <limits>
 
@@ -58,9 +58,9 @@ Tensor causal_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index
 
   Tape& tape = Tape::current();
   Tensor y = tape.output("causal_attention", q.shape, {q, k, v});
-  Real* log_sums = tape.activations().allocate<Real>(batch * heads * tokens);
+  SoftmaxOf* softmaxes = tape.activations().allocate<SoftmaxOf>(batch * heads * tokens);
 
-  // Calls visit(where head (b, h) starts, its first row of log_sums, first query, number of queries).
+  // Calls visit(where head (b, h) starts, its first row of softmaxes, first query, number of queries).
   const auto each_block = [=](auto visit) {
     for (Index b = 0; b < batch; ++b)
       for (Index h = 0; h < heads; ++h)
@@ -78,7 +78,7 @@ Tensor causal_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index
       for (Index i = 0; i < rows; ++i) {
         Real* p_row = p + i * width;
         const Index n = whole_lanes(first + i + 1);
-        log_sums[row + first + i] = softmax_row(p_row, p_row, n);
+        softmaxes[row + first + i] = softmax_row(p_row, p_row, n);
         std::fill(p_row + n, p_row + width, Real(0));
         if (!pattern) continue;
         Real* out = pattern + (row + first + i) * tokens;
@@ -100,9 +100,9 @@ Tensor causal_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index
       scores(head, q.data + at, k.data + at, first, rows, factor, p, width);
       for (Index i = 0; i < rows; ++i) {
         Real* p_row = p + i * width;
-        const Real log_sum = log_sums[row + first + i];
+        const auto [top, inverse] = softmaxes[row + first + i];
         const Index n = whole_lanes(first + i + 1);
-        for (Index t = 0; t < n; ++t) p_row[t] = fast_exp_at_most_88(p_row[t] - log_sum);
+        for (Index t = 0; t < n; ++t) p_row[t] = fast_exp_at_most_88(p_row[t] - top) * inverse;
         std::fill(p_row + n, p_row + width, Real(0));
       }
       if (v.grad)
