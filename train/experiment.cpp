@@ -1,4 +1,5 @@
 // experiment: runs plans, and says what their results say.
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <set>
@@ -69,14 +70,15 @@ void experiment(int argc, char** argv) {
   const std::string localized = theory.empty() ? "" : read_file(theory);
   const auto of_theory = theory.empty() ? std::vector<PredictionSummary>{} : localize_predictions(localized);
   if (!theory.empty()) localize_sections(localized);
-  const bool whole = summary_only || run_sweep(plans, sweep);
-  if (!whole) {
+  if (const int signal = summary_only ? 0 : run_sweep(plans, sweep)) {
     std::string command;
     for (int i = 0; i < argc; ++i) {
       const std::string word = argv[i];
       command += word.find(' ') == std::string::npos ? " " + word : " '" + word + "'";
     }
     std::printf("stopped; to go on:%s\n", command.c_str());
+    std::fflush(stdout);
+    std::raise(signal);  // so that a script or make that started it ends, too
     return;
   }
   std::vector<PlanResults> results;

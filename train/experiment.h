@@ -249,9 +249,9 @@ struct SweepOptions {
   bool possible = false;  // leave out, and name, what cannot be run here: no tiles for its precision, no data
 };
 
-// Runs what has no result yet, but for plans that wait, and returns whether all results are there that can
-// be; false if it was interrupted: then what ran has left checkpoints. Error if a run makes a mistake of the
-// user.
-bool run_sweep(const std::vector<Plan>& plans, const SweepOptions& options);
+// Runs what has no result yet, but for plans that wait, and returns 0 when all results are there that can be;
+// or the signal that interrupted it (SIGINT, SIGTERM, which have their default handlers again): then what ran
+// has left checkpoints. Error if a run makes a mistake of the user.
+int run_sweep(const std::vector<Plan>& plans, const SweepOptions& options);
 
 }  // namespace ef

@@ -394,11 +394,11 @@ class Sweep {
 
 }  // namespace
 
-bool run_sweep(const std::vector<Plan>& plans, const SweepOptions& options) {
+int run_sweep(const std::vector<Plan>& plans, const SweepOptions& options) {
   told_to_stop = 0;
   std::signal(SIGINT, on_stop);
   std::signal(SIGTERM, on_stop);
-  return Sweep(plans, options).go();
+  return Sweep(plans, options).go() ? 0 : told_to_stop.load();
 }
 
 }  // namespace ef
