@@ -37,8 +37,8 @@ inline Real sum_of_exponentials(const Real* x, Real c, Index n) {
   return s;
 }
 
-// What a softmax can be computed from again, bit for bit: softmax(x)[i] = e^(x[i] - top) * inverse. The log of the
-// sum, top - log(inverse), would be one number, but at logits of 10^4 it has lost 5e-4 in float.
+// What a softmax can be computed from again, bit for bit: softmax(x)[i] = e^(x[i] - top) * inverse. The log
+// of the sum, top - log(inverse), would be one number, but at logits of 10^4 it has lost 5e-4 in float.
 struct SoftmaxOf {
   Real top, inverse;
 };

@@ -208,19 +208,21 @@ TEST_CASE("activations in float32 and their slopes follow their formulas", "[mat
 }
 
 TEST_CASE("the backward of attention weighs tokens as the forward does, at logits of 10^4 too", "[math]") {
-  // One channel of 100 in queries and keys, which softmax does not see: logits of 10^4, differences of order 1.
-  const Index tokens = 40, channels = 8;
-  Leaf q({1, tokens, channels}, 1), k({1, tokens, channels}, 2), v({1, tokens, channels}, 3);
-  for (Index t = 0; t < tokens; ++t) q.values[t * channels] = k.values[t * channels] = 100;
+  // One channel of 100 in queries and keys, which softmax does not see: logits of 10^4, differences of
+  // order 1.
+  const std::size_t tokens = 40, channels = 8;
+  const Shape shape{1, tokens, channels};
+  Leaf q(shape, 1), k(shape, 2), v(shape, 3);
+  for (std::size_t t = 0; t < tokens; ++t) q.values[t * channels] = k.values[t * channels] = 100;
   Tape tape;
   Tape::Scope scope(tape);
-  std::vector<Real> pattern(tokens * tokens);
+  std::vector<Real> pattern(tokens * tokens), weight(v.values.size());
   tape.backward(causal_attention(q.tensor(), k.tensor(), v.tensor(), 1, 1, pattern.data()),
                 std::vector<Real>(v.values.size(), 1));
-  std::vector<Real> weight(v.values.size());  // dV = P^T dO, and dO is 1
-  for (Index i = 0; i < tokens; ++i)
-    for (Index t = 0; t < tokens; ++t)
-      for (Index c = 0; c < channels; ++c) weight[t * channels + c] += pattern[i * tokens + t];
+  // dV = P^T dO, and dO is 1.
+  for (std::size_t i = 0; i < tokens; ++i)
+    for (std::size_t t = 0; t < tokens; ++t)
+      for (std::size_t c = 0; c < channels; ++c) weight[t * channels + c] += pattern[i * tokens + t];
   CHECK(distance(v.gradient, weight) < 4e-6);
   CHECK(pattern[tokens * tokens - 1] < 0.9);  // not one-hot, which would say little
 }

@@ -4,8 +4,8 @@
 //   dV = P^T dO,   dP = dO V^T,   dS = P (dP - sum_t dP P) = P (dP - delta),   delta_i = <dO_i, O_i>,
 //   dQ = scale dS K,   dK = scale dS^T Q.
 // The rows are worked in blocks of queries, so that S and dP of a block stay in cache and the half of S that
-// lies in the future is never computed. P is not kept: the backward computes it again from S and two numbers a
-// row, which are all that is saved (as Dao et al. 2022, who save the log of the row's sum).
+// lies in the future is never computed. P is not kept: the backward computes it again from S and two numbers
+// a row, which are all that is saved (as Dao et al. 2022, who save the log of the row's sum).
 #include <algorithm>
 #include <limits>
 
