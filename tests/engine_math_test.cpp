@@ -176,7 +176,7 @@ TEST_CASE("exp, tanh and erf where float ends", "[math]") {
   }
 }
 
-// ---- Activations, which are made of these
+// ---- Ops in float32, which are made of these
 
 TEST_CASE("activations in float32 and their slopes follow their formulas", "[math]") {
   using Formula = double (*)(double);

@@ -34,6 +34,34 @@ std::string npy(const std::string& header, std::size_t bytes) {
   return file;
 }
 
+// What numpy.load reads: checked by hand with NumPy 1.24.
+TEST_CASE("npy: header and numbers, byte by byte", "[npy]") {
+  const File file;
+  const auto header_of = [&](const std::vector<Index>& shape, const std::vector<float>& values) {
+    write_npy(file.path, shape, values);
+    const std::string bytes = read_file(file.path);
+    CHECK(bytes.substr(0, 8) == std::string("\x93NUMPY\x01\x00", 8));
+    const auto length = static_cast<std::size_t>(static_cast<unsigned char>(bytes.at(8))) +
+                        256 * static_cast<std::size_t>(static_cast<unsigned char>(bytes.at(9)));
+    CHECK((10 + length) % 64 == 0);
+    CHECK(bytes.at(9 + length) == '\n');
+    CHECK(bytes.size() == 10 + length + values.size() * sizeof(float));
+    const auto* numbers = reinterpret_cast<const char*>(values.data());
+    CHECK(std::equal(bytes.begin() + static_cast<Index>(10 + length), bytes.end(), numbers));
+    return bytes.substr(10, bytes.find('}') + 1 - 10);
+  };
+  CHECK(header_of({2, 3}, {1, 2, 3, 4, 5, -6.5f}) ==
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3,), }");
+  CHECK(header_of({2}, {1, 2}) == "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }");
+  CHECK(header_of({}, {7}) == "{'descr': '<f4', 'fortran_order': False, 'shape': (), }");
+  CHECK(header_of({0, 4}, {}) == "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 4,), }");
+  CHECK(header_of(std::vector<Index>(32, 1), {1}).size() > 128);
+  const std::vector<float> six(6);
+  check_throws([&] { write_npy(file.path, {2, 2}, six); }, {"a.npy", "(2, 2,)", "6 numbers"});
+  check_throws([&] { write_npy(file.path, {-2, -3}, six); }, {"(-2, -3,)"});
+  check_throws([&] { write_npy(file.path, {Index(1) << 40, Index(1) << 40}, six); }, {"6 numbers"});
+}
+
 TEST_CASE("npy: what is written is read again", "[npy]") {
   const File file;
   const std::vector<std::vector<Index>> shapes = {{}, {6}, {2, 3}, {1, 2, 1, 3}, {0}, {4, 0, 2}};

@@ -1,16 +1,11 @@
 // Probes: answers known by hand, inequalities that are theorems, and that looking changes nothing.
 #include "models/probes.h"
 
-#include <unistd.h>
-
 #include <cstring>
 #include <deque>
-#include <filesystem>
 
 #include "engine/random.h"
 #include "tests/helpers.h"
-#include "train/files.h"
-#include "train/npy.h"
 
 namespace ef {
 namespace {
@@ -703,39 +698,6 @@ TEST_CASE("the README's probe, tests/readme_probe.cpp, is found and reads the ri
     return;
   }
   FAIL("no probe resid.norm");
-}
-
-// ---- Files
-
-// What numpy.load reads: checked by hand with NumPy 1.24.
-TEST_CASE("npy: header and numbers, byte by byte", "[npy]") {
-  std::string folder = (std::filesystem::temp_directory_path() / "ef-npy-XXXXXX").string();
-  REQUIRE(::mkdtemp(folder.data()) != nullptr);
-  const std::string path = folder + "/a.npy";
-  const auto header_of = [&](const std::vector<Index>& shape, const std::vector<float>& values) {
-    write_npy(path, shape, values);
-    const std::string bytes = read_file(path);
-    CHECK(bytes.substr(0, 8) == std::string("\x93NUMPY\x01\x00", 8));
-    const auto length = static_cast<std::size_t>(static_cast<unsigned char>(bytes.at(8))) +
-                        256 * static_cast<std::size_t>(static_cast<unsigned char>(bytes.at(9)));
-    CHECK((10 + length) % 64 == 0);
-    CHECK(bytes.at(9 + length) == '\n');
-    CHECK(bytes.size() == 10 + length + values.size() * sizeof(float));
-    const auto* numbers = reinterpret_cast<const char*>(values.data());
-    CHECK(std::equal(bytes.begin() + static_cast<Index>(10 + length), bytes.end(), numbers));
-    return bytes.substr(10, bytes.find('}') + 1 - 10);
-  };
-  CHECK(header_of({2, 3}, {1, 2, 3, 4, 5, -6.5f}) ==
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3,), }");
-  CHECK(header_of({2}, {1, 2}) == "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }");
-  CHECK(header_of({}, {7}) == "{'descr': '<f4', 'fortran_order': False, 'shape': (), }");
-  CHECK(header_of({0, 4}, {}) == "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 4,), }");
-  CHECK(header_of(std::vector<Index>(32, 1), {1}).size() > 128);
-  const std::vector<float> six(6);
-  check_throws([&] { write_npy(path, {2, 2}, six); }, {"a.npy", "(2, 2,)", "6 numbers"});
-  check_throws([&] { write_npy(path, {-2, -3}, six); }, {"(-2, -3,)"});
-  check_throws([&] { write_npy(path, {Index(1) << 40, Index(1) << 40}, six); }, {"6 numbers"});
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
