@@ -97,7 +97,7 @@ run-tests:
 
 # Results that are there are not made again: those of train/paper/results come with the sources. With
 # RESULTS=runs/paper/results all is run anew; WITH='--precision float32' then gives all arms further options,
-# and the comparison of precisions, which needs AMX tiles, is left out.
+# and the comparison of precisions, which needs AMX or AVX512-BF16, is left out.
 RESULTS  ?=
 WITH     ?=
 PAPER    := wikitext-4096-pilot wikitext-4096 wikitext-4096-strength wikitext-4096-weak pilot $(if $(WITH),,precision) screen decide untied ablate beyond-story beyond-ablate beyond-shakespeare beyond-deep

@@ -61,11 +61,11 @@ void use_precision(const std::string& name) {
     fail("no precision called " + name, "", "", suggestion(name, {"float32", "split3", "split2", "bf16"}));
   if (found->second && sizeof(Real) > sizeof(float)) fail("precision " + name, "a double build", "float32");
   if (found->second && !tiles::unavailable().empty())
-    fail("precision " + name + " needs AMX tiles: " + tiles::unavailable(), "", "", "use float32");
+    fail("precision " + name + " needs AMX or AVX512-BF16: " + tiles::unavailable(), "", "", "use float32");
   on_tiles = found->second;
 }
 
-bool products_on_tiles() { return on_tiles.has_value(); }
+bool products_by_amx() { return on_tiles && tiles::unit() == tiles::Unit::amx; }
 
 #ifdef EF_DOUBLE
 Unchanging::Unchanging(const Real*, Index) {}

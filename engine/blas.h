@@ -17,13 +17,13 @@ void gemm(Op op_a, Op op_b, Index m, Index n, Index k, Real alpha, const Real* a
 void gemm_exact(Op op_a, Op op_b, Index m, Index n, Index k, Real alpha, const Real* a, Index lda,
                 const Real* b, Index ldb, Real beta, Real* c, Index ldc);
 
-// How gemm multiplies from now on, on all threads: float32 by OpenBLAS (the default), or on the tiles of
+// How gemm multiplies from now on, on all threads: float32 by OpenBLAS (the default), or on
 // recent processors as sums of bf16 products (engine/tiles.h): split3, split2, bf16. Error for another name,
 // or with the reason where there are no tiles.
 void use_precision(const std::string& name);
 
-// Whether gemm multiplies on tiles: a product then costs less than the memory that its result passes through.
-bool products_on_tiles();
+// Whether gemm multiplies by AMX: a product then costs less than the memory that its result passes through.
+bool products_by_amx();
 
 // While one lives, the n numbers at `weights` do not change, so that gemm may keep what it made of them
 // (tiles do). One at a time in a program, made and ended while no other thread multiplies. prepare() is for

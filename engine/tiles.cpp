@@ -2,7 +2,10 @@
 //
 // The processor. An AMX tile is a register of 16 rows of 64 bytes; there are eight. One instruction takes a
 // tile of A (16 rows of 32 bf16), a tile of B (32 rows of 16 columns of bf16) and adds their product to a
-// tile of 16 x 16 float32: 16,384 operations in 16 cycles. All that follows serves to keep it busy.
+// tile of 16 x 16 float32: 16,384 operations in 16 cycles. All that follows serves to keep it busy. Where
+// there is no AMX, an instruction of AVX512-BF16 does the same for 16 columns of one row and one pair of k,
+// 64 operations, in a cycle or half of one: same numbers, same order of parts, same memory; only multiply()
+// differs.
 //
 // Register blocking. Four accumulators (2 x 2 tiles: a block of 32 x 32 of C) use each tile of A and of B
 // that was loaded twice: half a load a product, where one accumulator would need two.
@@ -67,8 +70,9 @@ const std::string& unavailable() {
 
 #ifdef EF_TILES_BUILT
 
-// Compiles one function for a processor with tiles, whatever the rest of the program is compiled for.
-#define EF_TILES __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw")))
+// Compiles one function for a processor with tiles, whatever the rest of the program is compiled for. No
+// compiler uses the instructions of AMX or AVX512-BF16 unasked.
+#define EF_TILES __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512bf16")))
 
 namespace {
 
@@ -282,7 +286,8 @@ EF_TILES inline void write(Block& block, Index count) {
 }
 
 // Tile registers 0 to 3 accumulate, 4 and 5 hold tiles of A, 6 and 7 of B. The compiler does not know that
-// tile instructions read memory, so multiply() begins with a barrier for the stores that packed the tiles.
+// tile instructions read memory, so multiply_by_amx() begins with a barrier for the stores that packed the
+// tiles.
 
 EF_TILES inline void load_a(const Tile* tile) {
   _tile_loadd(4, tile, 64);
@@ -306,7 +311,7 @@ EF_TILES inline void multiply_loaded() {
 // the first large one, while the sums are still small and so are their roundings. They are ordered so that
 // each differs from the one before in one operand only.
 template <int parts>
-EF_TILES void multiply(const Tile* a, const Tile* b, Index steps, Block& now, Block& before) {
+EF_TILES void multiply_by_amx(const Tile* a, const Tile* b, Index steps, Block& now, Block& before) {
   asm volatile("" ::: "memory");
   _tile_zero(0);
   _tile_zero(1);
@@ -344,6 +349,55 @@ EF_TILES void multiply(const Tile* a, const Tile* b, Index steps, Block& now, Bl
   _tile_stored(1, now.product + side, row);
   _tile_stored(2, now.product + side * panel_lines, row);
   _tile_stored(3, now.product + side * panel_lines + side, row);
+}
+
+// Adds the products of one part of A and one of B to 8 rows of the block, steps of k `step` tiles apart. The
+// 16 accumulators, two of B and one of A leave registers to spare; two loads of B and eight of A serve 16
+// products, so that the units that multiply are never kept waiting.
+constexpr Index strip = 8;
+EF_TILES inline __attribute__((always_inline)) void add_strip(const Tile* a, const Tile* b, Index row,
+                                                              Index steps, Index step,
+                                                              __m512 (&sum)[strip][2]) {
+  for (Index i = 0; i < steps; ++i, a += step, b += step) {
+    for (Index pair = 0; pair < side; ++pair) {
+      const auto left = (__m512bh)_mm512_load_si512(b[0].row[pair]);
+      const auto right = (__m512bh)_mm512_load_si512(b[1].row[pair]);
+      for (Index l = 0; l < strip; ++l) {
+        const auto both = (__m512bh)_mm512_set1_epi32(static_cast<int>(a->row[row + l][pair]));
+        sum[l][0] = _mm512_dpbf16_ps(sum[l][0], both, left);
+        sum[l][1] = _mm512_dpbf16_ps(sum[l][1], both, right);
+      }
+    }
+  }
+}
+
+// The same product by AVX512-BF16, a strip after the other, whose sums stay in registers from the first step
+// to the last. Here writing and multiplying are done by the same units: nothing is gained by doing both at
+// once.
+template <int parts>
+EF_TILES void multiply_by_vectors(const Tile* a, const Tile* b, Index steps, Block& now, Block& before) {
+  write(before, panel_lines);
+  constexpr Index hi = 0, mid = 2, lo = 4, step = 2 * parts;
+  for (Index row = 0; row < now.rows; row += strip) {
+    const Tile* x = a + row / side;
+    const Index in_tile = row % side;
+    __m512 sum[strip][2];
+    for (auto& of_row : sum) of_row[0] = of_row[1] = _mm512_setzero_ps();
+    if constexpr (parts == 3) {
+      add_strip(x + hi, b + lo, in_tile, steps, step, sum);
+      add_strip(x + mid, b + mid, in_tile, steps, step, sum);
+      add_strip(x + lo, b + hi, in_tile, steps, step, sum);
+    }
+    if constexpr (parts > 1) {
+      add_strip(x + hi, b + mid, in_tile, steps, step, sum);
+      add_strip(x + mid, b + hi, in_tile, steps, step, sum);
+    }
+    add_strip(x + hi, b + hi, in_tile, steps, step, sum);
+    for (Index l = 0; l < strip; ++l) {
+      _mm512_store_ps(now.product + (row + l) * panel_lines, sum[l][0]);
+      _mm512_store_ps(now.product + (row + l) * panel_lines + side, sum[l][1]);
+    }
+  }
 }
 
 // ---- Infinity and NaN -------------------------------------------------------------------------------------
@@ -510,7 +564,7 @@ struct Source {
   Index first = 0;  // where panel 0 of the slice would be
 };
 
-template <int parts>
+template <Unit by, int parts>
 EF_TILES void product(const Operand& a, const Operand& b, Index k, float alpha, float beta, float* c,
                       Index ldc) {
   const Slices slices(k, parts);
@@ -527,7 +581,7 @@ EF_TILES void product(const Operand& a, const Operand& b, Index k, float alpha, 
   Source<parts>&kept = keep_b ? columns : rows, &passing = keep_b ? rows : columns;
   Block blocks[2], *now = &blocks[0], *before = &blocks[1];
 
-  _tile_loadconfig(&configuration);
+  if constexpr (by == Unit::amx) _tile_loadconfig(&configuration);
   for (Index slice = 0; slice < slices.count(); ++slice) {
     const Index steps = divide_up(slices.size(slice), tile_depth);
     for (Index first_kept = 0; first_kept < kept.count; first_kept += chunk) {
@@ -550,7 +604,8 @@ EF_TILES void product(const Operand& a, const Operand& b, Index k, float alpha, 
             now->rows = std::min(a.lines - row, panel_lines);
             now->columns = std::min(b.lines - column, panel_lines);
             now->written = 0;
-            multiply<parts>(rows.tiles(panel_a), columns.tiles(panel_b), steps, *now, *before);
+            constexpr auto multiply = by == Unit::amx ? multiply_by_amx<parts> : multiply_by_vectors<parts>;
+            multiply(rows.tiles(panel_a), columns.tiles(panel_b), steps, *now, *before);
             std::swap(now, before);
           }
         }
@@ -558,30 +613,67 @@ EF_TILES void product(const Operand& a, const Operand& b, Index k, float alpha, 
       write(*before, panel_lines);
     }
   }
-  _tile_release();
+  if constexpr (by == Unit::amx) _tile_release();
   if (!rows.finite || !columns.finite) add_not_finite(a, b, k, alpha, c, ldc);
+}
+
+bool is_set(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value != nullptr && std::string(value) == "1";
+}
+
+bool has_amx() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  const bool known = __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0;
+  return known && (edx >> 24 & 1) != 0 && (edx >> 22 & 1) != 0;
 }
 
 }  // namespace
 
-std::string why_unavailable() {
-  if (const char* mask = std::getenv("EIGENFORMER_NO_TILES"); mask != nullptr && std::string(mask) == "1")
-    return "EIGENFORMER_NO_TILES=1 switches AMX tiles off";
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  const bool known = __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0;
-  const bool amx_tile = known && (edx >> 24 & 1) != 0, amx_bf16 = known && (edx >> 22 & 1) != 0;
-  if (!amx_tile || !amx_bf16) {
-    return __builtin_cpu_supports("avx512f") ? "this processor has AVX-512 but no AMX tiles for bf16"
-           : __builtin_cpu_supports("avx2")  ? "this processor has AVX2 but no AMX tiles"
-                                             : "this processor has neither AVX2 nor AMX tiles";
-  }
-  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw"))
-    return "this processor has AMX tiles, but AVX-512, which packs for them, is switched off";
+std::string why_unavailable(Unit unit) {
+  if (is_set("EIGENFORMER_NO_TILES")) return "EIGENFORMER_NO_TILES=1 switches them off";
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+  if (unit == Unit::avx512_bf16)
+    return avx512 && __builtin_cpu_supports("avx512bf16") ? "" : "this processor has no AVX512-BF16";
+  if (is_set("EIGENFORMER_NO_AMX")) return "EIGENFORMER_NO_AMX=1 switches it off";
+  if (!has_amx()) return "this processor has no AMX tiles for bf16";
+  if (!avx512) return "this processor has AMX tiles, but AVX-512, which packs for them, is switched off";
   // Linux sets the 8 KB a thread that tiles need aside only for a program that has asked.
   constexpr long request_permission = 0x1023, tile_data = 18;
   if (syscall(SYS_arch_prctl, request_permission, tile_data) != 0)
     return "this processor has AMX tiles, but Linux does not grant their use (it does from version 5.16 on)";
   return "";
+}
+
+std::string why_unavailable() {
+  const std::string amx = why_unavailable(Unit::amx);
+  if (amx.empty() || why_unavailable(Unit::avx512_bf16).empty()) return "";
+  if (is_set("EIGENFORMER_NO_TILES") || has_amx()) return amx;
+  return __builtin_cpu_supports("avx512f") ? "this processor has AVX-512 but neither AMX nor AVX512-BF16"
+         : __builtin_cpu_supports("avx2")  ? "this processor has AVX2 but neither AMX nor AVX512-BF16"
+                                           : "this processor has none of AVX2, AMX and AVX512-BF16";
+}
+
+namespace {
+Unit& chosen() {
+  static Unit unit = why_unavailable(Unit::amx).empty() ? Unit::amx : Unit::avx512_bf16;
+  return unit;
+}
+
+template <int parts>
+void product(const Operand& a, const Operand& b, Index k, float alpha, float beta, float* c, Index ldc) {
+  if (chosen() == Unit::amx)
+    product<Unit::amx, parts>(a, b, k, alpha, beta, c, ldc);
+  else
+    product<Unit::avx512_bf16, parts>(a, b, k, alpha, beta, c, ldc);
+}
+}  // namespace
+
+Unit unit() { return chosen(); }
+
+void use(Unit unit) {
+  if (const std::string reason = why_unavailable(unit); !reason.empty()) fail("tiles::use: " + reason);
+  chosen() = unit;
 }
 
 void gemm(Precision precision, blas::Op op_a, blas::Op op_b, Index m, Index n, Index k, float alpha,
@@ -632,13 +724,16 @@ void pack_held(Index worker, Index workers) {
 
 #else
 
+Unit unit() { return Unit::amx; }
+void use(Unit) { fail("tiles::use: " + unavailable()); }
 void hold(Precision, const float*, Index) {}
 void release() {}
 void pack_held(Index, Index) {}
 
 std::string why_unavailable() {
-  return "built without AMX tiles: they need Linux on x86-64, and g++ 11 or clang++ 12 to compile them";
+  return "built without them: they need Linux on x86-64, and g++ 11 or clang++ 12 to compile them";
 }
+std::string why_unavailable(Unit) { return why_unavailable(); }
 
 void gemm(Precision, blas::Op, blas::Op, Index, Index, Index, float, const float*, Index, const float*, Index,
           float, float*, Index) {

@@ -1,5 +1,6 @@
-// Matrix products on AMX: the tiles of 2023's and later server processors, which multiply bf16 numbers (the
-// upper half of a float32) at ten times the rate of float32 arithmetic. Float32 goes in and comes out.
+// Matrix products of bf16 numbers (the upper half of a float32): by AMX, the tiles of Intel's server
+// processors from 2023 on, at ten times the rate of float32 arithmetic, or by the vectors of AVX512-BF16,
+// which AMD's processors have from 2022 on (Zen 4), at about twice that rate. Float32 goes in and comes out.
 #pragma once
 #include <string>
 
@@ -15,16 +16,26 @@ enum class Precision {
   bf16,    // hi, one tile product: at most 2^-7
 };
 
-// Empty where tiles can be used; else why not. EIGENFORMER_NO_TILES=1 in the environment switches them off.
+// Who multiplies. Both round to the same bf16 numbers and sum in float32, in another order.
+enum class Unit { amx, avx512_bf16 };
+
+// Empty where there is a unit; else why not. EIGENFORMER_NO_TILES=1 in the environment switches both off,
+// EIGENFORMER_NO_AMX=1 the one.
 const std::string& unavailable();
 
-// What unavailable() returns, found out anew.
+// What unavailable() returns, found out anew; the same of one unit.
 std::string why_unavailable();
+std::string why_unavailable(Unit unit);
 
-// As blas::gemm, for float32; throws Error where tiles are unavailable. The same bits every time, whatever
-// the alignment; an element of C depends on nothing but its row of op(A), its column of op(B), and itself.
-// Blocks of 32 x 32 are computed, whatever is needed of them: with fewer than 16 rows or columns, and below
-// about 64 x 64 x 64, BLAS is faster than split3.
+// The unit that multiplies: AMX where there is one, unless use() has named another, which it must not do
+// while a thread multiplies. use() throws Error where that unit is unavailable.
+Unit unit();
+void use(Unit unit);
+
+// As blas::gemm, for float32; throws Error where neither unit is available. The same bits every time on one
+// unit, whatever the alignment; an element of C depends on nothing but its row of op(A), its column of op(B),
+// and itself. Blocks of 32 x 32 are computed, whatever is needed of them: with fewer than 16 rows or columns,
+// and below about 64 x 64 x 64, BLAS is faster than split3.
 void gemm(Precision precision, blas::Op op_a, blas::Op op_b, Index m, Index n, Index k, float alpha,
           const float* a, Index lda, const float* b, Index ldb, float beta, float* c, Index ldc);
 

@@ -161,7 +161,7 @@ TEST_CASE("--possible leaves out what this machine cannot run, and names it", "[
   INFO(possible.text);
   CHECK(possible.status == 0);
   CHECK(contains(possible.text,
-                 "left out: 1 run of small, as --precision bf16 needs AMX tiles: EIGENFORMER_NO"));
+                 "left out: 1 run of small, as --precision bf16 needs AMX or AVX512-BF16: EIGENFORMER_NO"));
   CHECK(contains(possible.text, "left out: 1 run of small, as there is no nowhere/text"));
   CHECK(contains(possible.text, "left out: 1 run of small, as there is no " + (folder / "empty/train.txt")));
   CHECK(contains(possible.text, "valid.loss"));  // the summary

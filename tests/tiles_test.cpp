@@ -23,12 +23,23 @@ constexpr Op ops[] = {Op::as_is, Op::transposed};
 constexpr float infinity = std::numeric_limits<float>::infinity();
 const float not_a_number = std::numeric_limits<float>::quiet_NaN();
 
-// Every test begins with this: where there are no tiles there is nothing to test.
-#define SKIP_WITHOUT_TILES                     \
-  if (!tiles::unavailable().empty()) {         \
-    WARN("skipped: " << tiles::unavailable()); \
-    return;                                    \
+// Has tiles multiplied by one unit while it lives.
+struct Using {
+  tiles::Unit before = tiles::unit();
+  explicit Using(tiles::Unit unit) { tiles::use(unit); }
+  ~Using() {
+    if (tiles::why_unavailable(before).empty()) tiles::use(before);
   }
+};
+
+// Every test begins with this, and runs once for each unit: where there is none there is nothing to test.
+#define ON_EACH_UNIT                                                                         \
+  const tiles::Unit unit = GENERATE(tiles::Unit::amx, tiles::Unit::avx512_bf16);             \
+  if (const std::string reason = tiles::why_unavailable(unit); !reason.empty()) {            \
+    WARN("skipped on " << (unit == tiles::Unit::amx ? "AMX: " : "AVX512-BF16: ") << reason); \
+    return;                                                                                  \
+  }                                                                                          \
+  const Using with(unit);
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
@@ -177,7 +188,7 @@ void for_all_transposes(Size size, const Kind& kind, const Check& check) {
 }
 
 TEST_CASE("tiles: three parts are as exact as float32, two keep 2^-15, one 2^-7", "[tiles]") {
-  SKIP_WITHOUT_TILES
+  ON_EACH_UNIT
   for (const Kind& kind : kinds) {
     for (const Size& size : sizes) {
       for_all_transposes(size, kind, [&](Problem& problem) {
@@ -195,7 +206,7 @@ TEST_CASE("tiles: three parts are as exact as float32, two keep 2^-15, one 2^-7"
 }
 
 TEST_CASE("tiles: alpha and beta as in BLAS", "[tiles]") {
-  SKIP_WITHOUT_TILES
+  ON_EACH_UNIT
   for (const Size& size : {Size{33, 50, 70}, {5, 18, 500}}) {
     for_all_transposes(size, kinds[0], [](Problem& problem) {
       for (float alpha : {1.0f, -0.37f}) {
@@ -216,7 +227,7 @@ TEST_CASE("tiles: alpha and beta as in BLAS", "[tiles]") {
 }
 
 TEST_CASE("tiles: what lies between rows of C is left alone; empty sizes", "[tiles]") {
-  SKIP_WITHOUT_TILES
+  ON_EACH_UNIT
   for (Precision precision : precisions) {
     Problem problem(37, 41, 60, Op::as_is, Op::as_is, normal, normal);
     std::fill(problem.c.begin(), problem.c.end(), 7.0f);
@@ -242,7 +253,7 @@ TEST_CASE("tiles: what lies between rows of C is left alone; empty sizes", "[til
 }
 
 TEST_CASE("tiles: infinity and NaN spread as in BLAS", "[tiles]") {
-  SKIP_WITHOUT_TILES
+  ON_EACH_UNIT
   const float bad[] = {infinity, -infinity, not_a_number};
   for (const Size& size : {Size{20, 40, 70}, {1, 35, 33}, {40, 1, 500}, {3, 4, 1}}) {
     for (std::uint64_t round = 0; round < 8; ++round) {
@@ -296,7 +307,7 @@ bool same_bits(const float* x, const float* y, Index n) {
 }
 
 TEST_CASE("tiles: an element of C depends on its row and column alone, and on no alignment", "[tiles]") {
-  SKIP_WITHOUT_TILES
+  ON_EACH_UNIT
   for (const Size& size : {Size{70, 50, 300}, {50, 70, 1500}, {40, 2500, 40}, {33, 33, 33}}) {
     for (Precision precision : precisions) {
       for_all_transposes(size, kinds[0], [&](Problem& problem) {
@@ -330,7 +341,7 @@ TEST_CASE("tiles: an element of C depends on its row and column alone, and on no
 }
 
 TEST_CASE("tiles: several threads at once", "[tiles]") {
-  SKIP_WITHOUT_TILES
+  ON_EACH_UNIT
   std::vector<Problem> problems;
   std::vector<std::vector<float>> expected;
   for (Index i = 0; i < 4; ++i) {
@@ -353,7 +364,7 @@ TEST_CASE("tiles: several threads at once", "[tiles]") {
 }
 
 TEST_CASE("tiles: held weights are packed once, by all threads, and change no bit", "[tiles]") {
-  SKIP_WITHOUT_TILES
+  ON_EACH_UNIT
   for (const Precision precision : precisions) {
     // The same weights read in three ways: as B, as B transposed, and as A; the last two have edges.
     Problem problem(70, 96, 1600, Op::as_is, Op::as_is, normal, normal);
@@ -404,11 +415,25 @@ TEST_CASE("tiles: held weights are packed once, by all threads, and change no bi
 }
 
 TEST_CASE("tiles: a program can be told to do without, and says so", "[tiles]") {
-  const char* before = std::getenv("EIGENFORMER_NO_TILES");
-  const std::string kept = before == nullptr ? "" : before;
-  setenv("EIGENFORMER_NO_TILES", "1", 1);
-  CHECK(!tiles::why_unavailable().empty());
-  setenv("EIGENFORMER_NO_TILES", kept.c_str(), 1);
+  const auto with = [](const char* variable, const auto& check) {
+    const char* before = std::getenv(variable);
+    const std::string kept = before == nullptr ? "" : before;
+    setenv(variable, "1", 1);
+    check();
+    setenv(variable, kept.c_str(), 1);
+  };
+  with("EIGENFORMER_NO_TILES", [] {
+    CHECK(!tiles::why_unavailable().empty());
+    CHECK(!tiles::why_unavailable(tiles::Unit::amx).empty());
+    CHECK(!tiles::why_unavailable(tiles::Unit::avx512_bf16).empty());
+    check_throws([] { tiles::use(tiles::Unit::avx512_bf16); }, {"tiles", "EIGENFORMER_NO_TILES"});
+  });
+  const std::string vectors = tiles::why_unavailable(tiles::Unit::avx512_bf16);
+  with("EIGENFORMER_NO_AMX", [&] {
+    CHECK(!tiles::why_unavailable(tiles::Unit::amx).empty());
+    CHECK(tiles::why_unavailable(tiles::Unit::avx512_bf16) == vectors);
+    CHECK(tiles::why_unavailable().empty() == vectors.empty());
+  });
   CHECK(tiles::why_unavailable() == tiles::unavailable());
   if (!tiles::unavailable().empty()) {
     float x = 1;
@@ -416,6 +441,30 @@ TEST_CASE("tiles: a program can be told to do without, and says so", "[tiles]") 
       tiles::gemm(Precision::bf16, Op::as_is, Op::as_is, 1, 1, 1, 1, &x, 1, &x, 1, 0, &x, 1);
     };
     check_throws(multiply, {"tiles", tiles::unavailable()});
+  }
+}
+
+TEST_CASE("tiles: AMX and AVX512-BF16 differ by the order of sums alone", "[tiles]") {
+  if (!tiles::why_unavailable(tiles::Unit::amx).empty() ||
+      !tiles::why_unavailable(tiles::Unit::avx512_bf16).empty()) {
+    WARN("skipped: not both units are here");
+    return;
+  }
+  for (const Size& size : sizes) {
+    for (Precision precision : precisions) {
+      for_all_transposes(size, kinds[0], [&](Problem& problem) {
+        std::vector<float> got[2];
+        for (const tiles::Unit unit : {tiles::Unit::amx, tiles::Unit::avx512_bf16}) {
+          const Using with(unit);
+          got[unit == tiles::Unit::amx] = problem.result(precision);
+        }
+        double worst = 0;
+        for (std::size_t i = 0; i < got[0].size(); ++i)
+          worst = std::fmax(worst, std::fabs(double{got[0][i]} - double{got[1][i]}));
+        // Sums of k products of normal numbers are about sqrt(k); so are k roundings of 2^-24 of them.
+        CHECK(worst <= 4 * static_cast<double>(size.k) * 0x1p-24);
+      });
+    }
   }
 }
 

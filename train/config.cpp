@@ -63,7 +63,8 @@ FieldList fields(Config& c) {
         "at most so many sequences at once in a worker (0: what suits the cache)");
   f.add("matmul", c.matmul, "who multiplies matrices (auto: whoever --precision needs)",
         {"auto", "openblas", "tiles"});
-  f.add("precision", c.precision, "of matmuls: float32 by OpenBLAS; the others on AMX tiles",
+  f.add("precision", c.precision,
+        "of matmuls: float32 by OpenBLAS; the others of bf16 products by AMX or AVX512-BF16",
         {"float32", "split3", "split2", "bf16"});
   f.add("workers", c.workers, "threads (0: one for each processor)");
   f.add("seed", c.seed, "of weights, data order and dropout");

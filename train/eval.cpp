@@ -48,7 +48,8 @@ void evaluate(int argc, char** argv) {
   if (precision == "float32" || tiles::unavailable().empty())
     blas::use_precision(precision);
   else
-    std::printf("matmuls in float32: --precision %s of the run needs AMX tiles\n", precision.c_str());
+    std::printf("matmuls in float32: --precision %s of the run needs AMX or AVX512-BF16\n",
+                precision.c_str());
   Workers threads(workers);
   Trainer trainer(loaded.saved.config, threads);
   load_weights(loaded.path, trainer.parameters());

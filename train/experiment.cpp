@@ -44,8 +44,9 @@ void experiment(int argc, char** argv) {
   options.add("runs", sweep.runs, "where the folders of runs stand while they are at work");
   options.add("results", sweep.results, "where result files go (default: results/ beside the plan)");
   options.add("with", with, "further options for all arms: '--precision float32' (needs --results)");
-  options.add("possible", sweep.possible,
-              "leave out runs that cannot be made here, for want of AMX tiles or of data, and name them");
+  options.add(
+      "possible", sweep.possible,
+      "leave out runs that cannot be made here, for want of AMX and AVX512-BF16 or of data, and name them");
   options.group = "Summary";
   options.add("summary", summary_only, "only say what the results say that are there");
   options.add("markdown", markdown, "a file for the summary as Markdown");

@@ -74,7 +74,7 @@ Index whole_number_after(const std::string& text, const std::string& before) {
 // Why a run of these options cannot be made on this machine; empty if it can.
 std::string obstacle(const Config& config) {
   if (config.precision != "float32" && !tiles::unavailable().empty())
-    return "--precision " + config.precision + " needs AMX tiles: " + tiles::unavailable();
+    return "--precision " + config.precision + " needs AMX or AVX512-BF16: " + tiles::unavailable();
   const bool folder = fs::is_directory(config.data);  // an empty one is what a failed download leaves
   const std::string text = folder ? config.data + "/train.txt" : config.data;
   if (config.data != "builtin" && !fs::exists(text)) return "there is no " + text + " (data/fetch --help)";

@@ -91,9 +91,9 @@ Tensor cross_entropy(const Tensor& logits, std::span<const std::int32_t> targets
 // that saves their way to memory and back, 16 bytes a logit, for 2 C operations. Both do the work of the
 // backward in the forward, where dz is at hand; the backward multiplies by the gradient of the loss.
 //
-// 16 bytes take about 1 ns. At C = 128, 2 C operations take 2 to 5 ns in float32, 0.2 to 0.7 on tiles. So
-// logits are computed twice on tiles, where the model is narrow and a block of all classes is larger than the
-// cache.
+// 16 bytes take about 1 ns. At C = 128, 2 C operations take 2 to 5 ns in float32, 1 by AVX512-BF16, 0.2 to
+// 0.7 by AMX. So logits are computed twice with AMX, where the model is narrow and a block of all classes is
+// larger than the cache.
 namespace {
 
 constexpr Index row_block = 256, class_block = 512;  // 512 KiB of float32 logits
@@ -275,7 +275,7 @@ Tensor linear_cross_entropy(const Tensor& x, const Tensor& w, std::span<const st
     }
   }
   using Logits = CrossEntropy::Logits;
-  const bool pays = blas::products_on_tiles() && c <= 256 && !head.every_dz && vocab > 1024;
+  const bool pays = blas::products_by_amx() && c <= 256 && !head.every_dz && vocab > 1024;
   const bool drops = options.logits == Logits::recomputed || !head.wants_gradients() ||
                      (options.logits == Logits::automatic && pays);
   loss.data[0] = Real((drops ? recomputed(head, arena) : kept(head, arena)) / options.divisor);
