@@ -121,4 +121,7 @@ void run() {
 }  // namespace
 }  // namespace ef::bench
 
-int main() { return ef::run_program("bench", ef::bench::run); }
+int main(int, char** argv) {
+  ef::blas::use_fastest_kernels(argv);
+  return ef::run_program("bench", ef::bench::run);
+}

@@ -71,4 +71,7 @@ void bench() {
 
 }  // namespace
 
-int main() { return run_program("bench", bench); }
+int main(int, char** argv) {
+  ef::blas::use_fastest_kernels(argv);
+  return run_program("bench", bench);
+}
