@@ -1,11 +1,9 @@
 #include "engine/blas.h"
 
 #include <cblas.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <map>
 #include <optional>
 #include <vector>
@@ -82,21 +80,6 @@ void Unchanging::prepare(Index worker, Index workers) const {
   if (on_tiles) tiles::pack_held(worker, workers);
 }
 #endif
-
-void use_fastest_kernels(char** argv) {
-#if defined(__x86_64__) && defined(__linux__)
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
-                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512vl");
-  const std::string kernels = openblas_get_corename();
-  const bool older = kernels == "Haswell" || kernels == "Zen" || kernels == "Sandybridge";
-  if (!avx512 || !older || std::getenv("OPENBLAS_CORETYPE") != nullptr) return;
-  setenv("OPENBLAS_CORETYPE", "SkylakeX", 1);
-  execv("/proc/self/exe", argv);  // returns only where it fails: then the old kernels have to do
-#else
-  static_cast<void>(argv);
-#endif
-}
 
 void use_one_thread() { openblas_set_num_threads(1); }
 

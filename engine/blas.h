@@ -37,12 +37,6 @@ class Unchanging {
   void prepare(Index worker, Index workers) const;
 };
 
-// OpenBLAS chooses its kernels as it is loaded, before main(). It takes processors that are newer than itself
-// for old ones (0.3.21 AMD's Zen 5 for a Haswell, at half of the rate). Where that leaves AVX-512 unused,
-// this starts the program anew, with OPENBLAS_CORETYPE=SkylakeX in the environment; it does nothing where
-// that is set. To be called first in main(), with its argv.
-void use_fastest_kernels(char** argv);
-
 // Matmuls run on the calling thread alone: parallelism is by worker (see workers.h). Called once at start.
 void use_one_thread();
 

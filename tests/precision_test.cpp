@@ -92,37 +92,6 @@ TEST_CASE("precision: a name that is none, and a machine without tiles, are told
   CHECK(exact.status == 0);  // float32 asks for nothing
 }
 
-#if defined(__x86_64__) && defined(__linux__)
-TEST_CASE("precision: OpenBLAS uses AVX-512 where the processor has it, unless told what to use",
-          "[precision]") {
-  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512vl")) {
-    WARN("skipped: this processor has no AVX-512");
-    return;
-  }
-  const char* before = std::getenv("OPENBLAS_CORETYPE");
-  const std::string kept = before == nullptr ? "" : before;
-  // OpenBLAS says which kernels it has chosen: of a program that starts itself anew, twice.
-  const auto kernels = [](const std::string& arguments) {
-    const std::string text = run("train " + arguments).text, mark = "Core: ";
-    REQUIRE(contains(text, mark));
-    const std::size_t at = text.rfind(mark) + mark.size();
-    return text.substr(at, text.find('\n', at) - at);
-  };
-  setenv("OPENBLAS_VERBOSE", "2", 1);
-  unsetenv("OPENBLAS_CORETYPE");
-  const std::string chosen = kernels("--help");
-  CHECK((chosen == "SkylakeX" || chosen == "Cooperlake" || chosen == "Sapphirerapids"));
-  CHECK(contains(run("train --steps 'a word'").text, "a word"));  // its arguments are what they were
-  setenv("OPENBLAS_CORETYPE", "Haswell", 1);
-  CHECK(kernels("--help") == "Haswell");
-  unsetenv("OPENBLAS_VERBOSE");
-  if (before == nullptr)
-    unsetenv("OPENBLAS_CORETYPE");
-  else
-    setenv("OPENBLAS_CORETYPE", kept.c_str(), 1);
-}
-#endif
-
 TEST_CASE("precision: losses follow those of float32, as closely as the products", "[precision]") {
   if (!tiles::unavailable().empty()) {
     WARN("skipped: " << tiles::unavailable());

@@ -88,7 +88,6 @@ void evaluate(int argc, char** argv) {
 }  // namespace ef
 
 int main(int argc, char** argv) {
-  ef::blas::use_fastest_kernels(argv);
   return ef::run_program("eval", [&] {
     ef::blas::use_one_thread();
     ef::evaluate(argc, argv);

@@ -61,7 +61,6 @@ void localize(int argc, char** argv) {
 }  // namespace ef
 
 int main(int argc, char** argv) {
-  ef::blas::use_fastest_kernels(argv);
   return ef::run_program("localize", [&] {
     ef::blas::use_one_thread();
     ef::localize(argc, argv);

@@ -50,7 +50,6 @@ void sample(int argc, char** argv) {
 }  // namespace ef
 
 int main(int argc, char** argv) {
-  ef::blas::use_fastest_kernels(argv);
   return ef::run_program("sample", [&] {
     ef::blas::use_one_thread();
     ef::sample(argc, argv);

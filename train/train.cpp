@@ -121,7 +121,6 @@ void train(const Start& start) {
 }  // namespace ef
 
 int main(int argc, char** argv) {
-  ef::blas::use_fastest_kernels(argv);
   return ef::run_program("train", [&] {
     ef::blas::use_one_thread();
     std::signal(SIGINT, ef::on_interrupt);

@@ -121,7 +121,4 @@ void run() {
 }  // namespace
 }  // namespace ef::bench
 
-int main(int, char** argv) {
-  ef::blas::use_fastest_kernels(argv);
-  return ef::run_program("bench", ef::bench::run);
-}
+int main() { return ef::run_program("bench", ef::bench::run); }

@@ -182,6 +182,5 @@ void run(int argc, char** argv) {
 }  // namespace ef::bench
 
 int main(int argc, char** argv) {
-  ef::blas::use_fastest_kernels(argv);
   return ef::run_program("bench-precision", [&] { ef::bench::run(argc, argv); });
 }

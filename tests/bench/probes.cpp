@@ -71,7 +71,4 @@ void bench() {
 
 }  // namespace
 
-int main(int, char** argv) {
-  ef::blas::use_fastest_kernels(argv);
-  return run_program("bench", bench);
-}
+int main() { return run_program("bench", bench); }

@@ -304,6 +304,5 @@ void run(int argc, char** argv) {
 }  // namespace ef::bench
 
 int main(int argc, char** argv) {
-  ef::blas::use_fastest_kernels(argv);
   return ef::run_program("bench", [&] { ef::bench::run(argc, argv); });
 }
