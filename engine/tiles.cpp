@@ -359,11 +359,12 @@ EF_TILES inline __attribute__((always_inline)) void add_strip(const Tile* a, con
                                                               Index steps, Index step,
                                                               __m512 (&sum)[strip][2]) {
   for (Index i = 0; i < steps; ++i, a += step, b += step) {
-    for (Index pair = 0; pair < side; ++pair) {
+    const std::uint32_t* pairs = a->row[row];
+    for (Index pair = 0; pair < side; ++pair, ++pairs) {
       const auto left = (__m512bh)_mm512_load_si512(b[0].row[pair]);
       const auto right = (__m512bh)_mm512_load_si512(b[1].row[pair]);
       for (Index l = 0; l < strip; ++l) {
-        const auto both = (__m512bh)_mm512_set1_epi32(static_cast<int>(a->row[row + l][pair]));
+        const auto both = (__m512bh)_mm512_set1_epi32(static_cast<int>(pairs[l * side]));
         sum[l][0] = _mm512_dpbf16_ps(sum[l][0], both, left);
         sum[l][1] = _mm512_dpbf16_ps(sum[l][1], both, right);
       }
