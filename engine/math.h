@@ -38,9 +38,9 @@ inline float fast_exp(float x) {
   return p * std::bit_cast<float>((half + 127u) << 23) * std::bit_cast<float>((exponent - half + 127u) << 23);
 }
 
-// e^x where x <= 88, as it is of a number less its largest: 2 units in the last place off at most, and 0 below
-// -87, where fast_exp would still make denormals. That saves a third of the instructions: no limit above, and
-// 2^n goes right into the exponent of e^r.
+// e^x where x <= 88, as it is of a number less its largest: 2 units in the last place off at most, and 0
+// below -87, where fast_exp would still make denormals. That saves a third of the instructions: no limit
+// above, and 2^n goes right into the exponent of e^r.
 inline float fast_exp_at_most_88(float x) {
   const float shifted = x * 1.44269504f + 12582912.0f;
   const float n = shifted - 12582912.0f;

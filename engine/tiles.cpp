@@ -393,7 +393,21 @@ EF_TILES void multiply_by_vectors(const Tile* a, const Tile* b, Index steps, Blo
       add_strip(x + hi, b + mid, in_tile, steps, step, sum);
       add_strip(x + mid, b + hi, in_tile, steps, step, sum);
     }
-    add_strip(x + hi, b + hi, in_tile, steps, step, sum);
+    if constexpr (parts == 3) {
+      // As AMX does in a tile, each step is summed by itself first: many small sums round less than a long
+      // one.
+      for (Index i = 0; i < steps; ++i) {
+        __m512 of_step[strip][2];
+        for (auto& of_row : of_step) of_row[0] = of_row[1] = _mm512_setzero_ps();
+        add_strip(x + i * step + hi, b + i * step + hi, in_tile, 1, step, of_step);
+        for (Index l = 0; l < strip; ++l) {
+          sum[l][0] = _mm512_add_ps(sum[l][0], of_step[l][0]);
+          sum[l][1] = _mm512_add_ps(sum[l][1], of_step[l][1]);
+        }
+      }
+    } else {
+      add_strip(x + hi, b + hi, in_tile, steps, step, sum);
+    }
     for (Index l = 0; l < strip; ++l) {
       _mm512_store_ps(now.product + (row + l) * panel_lines, sum[l][0]);
       _mm512_store_ps(now.product + (row + l) * panel_lines + side, sum[l][1]);
