@@ -4,8 +4,8 @@
 // tile of A (16 rows of 32 bf16), a tile of B (32 rows of 16 columns of bf16) and adds their product to a
 // tile of 16 x 16 float32: 16,384 operations in 16 cycles. All that follows serves to keep it busy. Where
 // there is no AMX, an instruction of AVX512-BF16 does the same for 16 columns of one row and one pair of k,
-// 64 operations, in a cycle or half of one: same numbers, same order of parts, same memory; only multiply()
-// differs.
+// 64 operations, in a cycle or half of one: same numbers, same order of parts, same memory; only
+// multiply_by_amx() and multiply_by_vectors() differ.
 //
 // Register blocking. Four accumulators (2 x 2 tiles: a block of 32 x 32 of C) use each tile of A and of B
 // that was loaded twice: half a load a product, where one accumulator would need two.
@@ -285,6 +285,9 @@ EF_TILES inline void write(Block& block, Index count) {
   block.written = end;
 }
 
+// Where the parts of a panel lie among the tiles of a step of k: two tiles each.
+constexpr Index hi = 0, mid = 2, lo = 4;
+
 // Tile registers 0 to 3 accumulate, 4 and 5 hold tiles of A, 6 and 7 of B. The compiler does not know that
 // tile instructions read memory, so multiply_by_amx() begins with a barrier for the stores that packed the
 // tiles.
@@ -317,7 +320,7 @@ EF_TILES void multiply_by_amx(const Tile* a, const Tile* b, Index steps, Block& 
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
-  constexpr Index hi = 0, mid = 2, lo = 4, step = 2 * parts;
+  constexpr Index step = 2 * parts;
   const Index share = divide_up(panel_lines, steps);  // of the rows to be written
   for (Index i = 0; i < steps && parts > 1; ++i) {
     const Tile *x = a + i * step, *y = b + i * step;
@@ -378,7 +381,7 @@ EF_TILES inline __attribute__((always_inline)) void add_strip(const Tile* a, con
 template <int parts>
 EF_TILES void multiply_by_vectors(const Tile* a, const Tile* b, Index steps, Block& now, Block& before) {
   write(before, panel_lines);
-  constexpr Index hi = 0, mid = 2, lo = 4, step = 2 * parts;
+  constexpr Index step = 2 * parts;
   for (Index row = 0; row < now.rows; row += strip) {
     const Tile* x = a + row / side;
     const Index in_tile = row % side;
