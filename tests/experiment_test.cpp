@@ -299,7 +299,7 @@ TEST_CASE("a page of a plan shows verdicts, differences and what failed", "[expe
   }
   CHECK(contains(csv["small-valid-loss"], "20,4"));  // the mean of 2, 4 and 6 over the seeds of arm a
   CHECK(contains(csv["small-valid-loss-against-baseline"], "b,20,1,1,1"));  // b is 1 above a in all seeds
-  CHECK(contains(html, "11.67 ± "));
+  CHECK(contains(html, "11.7 ± 1.2"));  // two digits of the error, as many decimals of the mean
   CHECK(
       contains(page_html(experiment_page({p})), "seed 1, the first head of the first layer"));  // of several
   p.results.back().failure = "step 7: NaN";
@@ -333,7 +333,7 @@ TEST_CASE("of many arms, a page draws the best and leaves out what has not run",
     for (const Figure& figure : content.figures) csv[figure.id] = figure.csv;
   }
   REQUIRE(csv.contains("small-difference-valid-loss"));
-  CHECK(contains(csv["small-difference-valid-loss"], "row,value,low,high\nlr 16,-18,"));
+  CHECK(contains(csv["small-difference-valid-loss"], "row,difference in valid.loss,low,high\nlr 16,-18,"));
   CHECK(!csv.contains("small-difference-attn-entropy-normalised"));
   CHECK(contains(csv["small-valid-loss"], "lr 16"));
   CHECK(contains(csv["small-valid-loss"], "a,"));  // the baseline, though it is the worst

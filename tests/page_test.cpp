@@ -250,8 +250,8 @@ TEST_CASE("verdicts: a word and a sign for each, predictions with their interval
   CHECK(unbalanced(html) == "");
   for (const char* expected :
        {"id=\"claim-a-claim\"", "reproduced under these conditions", "-0.0213 [-0.04, -0.0028] nats",
-        ">0.5</td>", ">–</td>", "5 seeds", "<pre>build/bin/train --seed 1</pre>", "not run yet",
-        "Only at <code>x</code>."})
+        "</span> holds</span>", ">0.5</td>", ">–</td>", "5 seeds", "<pre>build/bin/train --seed 1</pre>",
+        "not run yet", "Only at <code>x</code>."})
     CHECK(contains(html, expected));
   CHECK(show(std::vector<Claim>{}) == "");
 }
@@ -385,6 +385,32 @@ TEST_CASE("interval plot: rows, headings, reference, odd numbers", "[page]") {
     }
   }
   CHECK(draw(IntervalPlot{.title = "t"}).panels.empty());
+}
+
+TEST_CASE("interval plot: a row far from most does not make dots of them", "[page]") {
+  IntervalPlot plot{.title = "Effects", .value_label = "nats"};
+  for (int i = 0; i < 7; ++i) plot.rows.push_back({"near", 0.01 * i, 0.01 * i - 0.02, 0.01 * i + 0.02});
+  const Figure without = draw(plot);
+  CHECK(without.note == "");
+  plot.rows.push_back({"far", 12.5, 12, 13});
+  const Figure figure = draw(plot);
+  check_figure(figure);
+  CHECK(figure.note == "An arrow goes on beyond the axis.");
+  CHECK(count(figure.panels.at(0).svg, "<circle") == 7);
+  CHECK(contains(figure.panels.at(0).svg, ">12.5 [12, 13]<"));
+  CHECK(parse_csv(figure.csv).back() == std::vector<std::string>{"far", "12.5", "12", "13"});
+  CHECK(parse_csv(figure.csv)[0][1] == "nats");
+  for (int i = 0; i < 3; ++i) plot.rows.push_back({"far, too", -20, -21, -19});  // not the exception any more
+  CHECK(draw(plot).note == "");
+}
+
+TEST_CASE("far_from: the exception, not the many, and nothing of few", "[page]") {
+  CHECK(far_from({1, 2, 1, 100}) == 20);
+  CHECK(std::isinf(far_from({1, 2, 1, 9})));
+  CHECK(std::isinf(far_from({1, 2, 100})));
+  CHECK(std::isinf(far_from({1, 1, 100, 100, 1})));
+  CHECK(std::isinf(far_from({0, 0, 0, 0, 1})));
+  CHECK(std::isinf(far_from({})));
   CHECK(contains(show(draw(IntervalPlot{.title = "t"})), "nothing to draw yet"));
 }
 
@@ -422,6 +448,15 @@ TEST_CASE("heat map: cells, gaps, the scale's ends, curves", "[page]") {
   CHECK(count(draw(map).panels[0].svg, "class=\"d31 cell\"") == 1);
   CHECK(draw(map).legend[0].before == "0.25 and less");
   CHECK(draw(map).legend[0].words == "0.5 and more · entropy");
+}
+
+TEST_CASE("heat map: three numbers on each axis at least", "[page]") {
+  HeatMap map{.title = "Map", .width = 300, .height = 300};
+  for (int i = -16; i <= 16; ++i) map.x.values.push_back(i / 2.0);
+  map.y.values = {1};
+  map.panels = {{"p", std::vector<double>(33, 0.5)}};
+  const std::string svg = draw(map).panels.at(0).svg;
+  for (const char* tick : {">-5<", ">0<", ">5<"}) CHECK(contains(svg, tick));
 }
 
 TEST_CASE("heat map: categories have letters", "[page]") {
@@ -486,7 +521,10 @@ TEST_CASE("attention map: below the diagonal only, and eight heads stay small", 
   check_figure(small);
   REQUIRE(small.panels.size() == 2);
   CHECK(parse_csv(small.csv)[2] == std::vector<std::string>{"head 0", "1", "0.125", "0.875"});
-  CHECK(parse_csv(small.csv)[1].size() == 3);  // what is above the diagonal is not told
+  CHECK(parse_csv(small.csv)[0] ==
+        std::vector<std::string>{"panel", "query cell", "key cell 0", "key cell 1"});
+  CHECK(parse_csv(small.csv)[1] ==
+        std::vector<std::string>{"head 0", "0", "1", ""});  // nothing above the diagonal
   AttentionMap map{.title = "Eight"};
   const Random random{1, stream_of(Purpose::test, 0), 0};
   for (int head = 0; head < 8; ++head) {
@@ -530,10 +568,23 @@ TEST_CASE("complex plane: without a script the last state is seen, and alone it 
   plane.panels[0].earlier.pop_back();
   check_throws([&] { draw(plane); }, {"head 0 of Eigenvalues", "2 states", "3"});
   // One state: no slider.
+  CHECK(contains(alone, ">Eigenvalues, step 3</text>"));
   CHECK_FALSE(contains(show(draw(ScatterFigure{.title = "E", .panels = {{"a", {{1, 1}}}}})), "player"));
   for (const double x : odd_numbers)
     for (const double y : odd_numbers)
       check_figure(draw(ScatterFigure{.title = "E", .panels = {{"a", {{x, y}, {0, 1}}}}}));
+}
+
+TEST_CASE("complex plane: a panel that reaches far has a scale of its own", "[page]") {
+  ScatterFigure plane{.title = "E", .note = "Seed 1."};
+  for (int i = 0; i < 4; ++i) plane.panels.push_back({"near", {{0.5, 0.5}, {-1, 0}}});
+  const std::string alone = draw(plane).panels.at(0).states.at(0);
+  plane.panels.push_back({"far", {{-3e4, 0}}});
+  const Figure figure = draw(plane);
+  check_figure(figure);
+  REQUIRE(figure.panels.size() == 5);
+  CHECK(figure.panels[0].states.at(0) == alone);
+  CHECK(figure.note == "Seed 1. On a scale of its own: far.");
 }
 
 }  // namespace

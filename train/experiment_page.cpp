@@ -14,29 +14,44 @@ namespace {
 // ---- What measures are called
 
 struct Named {
-  const char *measure, *title, *unit;
+  const char *measure, *title, *unit, *scale;
 };
 constexpr Named all_named[] = {
-    {"valid.loss", "Validation loss", "nats per token"},
-    {"valid.perplexity", "Validation perplexity", ""},
-    {"context.perplexity", "Perplexity with context", ""},
-    {"test.perplexity", "Test perplexity", ""},
-    {"test.context.perplexity", "Test perplexity with context", ""},
-    {"attn.entropy.normalised", "Attention entropy", "1 is uniform, 0 one-hot"},
-    {"attn.entropy.normalised.min", "Lowest attention entropy while training", "1 is uniform, 0 one-hot"},
-    {"attn.profile.last_quarter", "Attention to the last quarter", "share"},
-    {"attn.logits.largest", "Largest logit", ""},
-    {"qk.spectrum.trace", "Trace of W", ""},
-    {"qk.spectrum.frobenius_square", "Scale of W", "‖W‖_F²"},
-    {"qk.spectrum.localisation", "Localisation of the spectrum", "tr W / √(k ‖W‖_F²)"},
-    {"resid.rank.frobenius", "Rank residual", "0: all tokens are alike"},
+    {"valid.loss", "Validation loss", "nats per token", ""},
+    {"valid.loss.mean", "Mean of all validation losses", "nats per token", ""},
+    {"valid.perplexity", "Validation perplexity", "perplexity", ""},
+    {"context.loss", "Validation loss with context", "nats per token", ""},
+    {"context.perplexity", "Perplexity with context", "perplexity", ""},
+    {"test.loss", "Test loss", "nats per token", ""},
+    {"test.perplexity", "Test perplexity", "perplexity", ""},
+    {"test.context.loss", "Test loss with context", "nats per token", ""},
+    {"test.context.perplexity", "Test perplexity with context", "perplexity", ""},
+    {"attn.entropy.normalised", "Attention entropy", "entropy", "1 is uniform, 0 one-hot"},
+    {"attn.entropy.normalised.min", "Lowest attention entropy while training", "entropy",
+     "1 is uniform, 0 one-hot"},
+    {"attn.profile.last_quarter", "Attention to the last quarter", "share", ""},
+    {"attn.logits.largest", "Largest logit", "logit", ""},
+    {"qk.spectrum.trace", "Trace of W", "tr W", ""},
+    {"qk.spectrum.frobenius_square", "Scale of W", "‖W‖_F²", ""},
+    {"qk.spectrum.localisation", "Localisation of the spectrum", "tr W / √(k ‖W‖_F²)", ""},
+    {"resid.rank.frobenius", "Rank residual", "residual", "0: all tokens are alike"},
 };
+
+// "0.0123", "-35,100", "3.12e+09": as a person would write it.
+std::string readable(double value, int digits) {
+  const double size = std::fabs(value);
+  return size >= std::pow(10, digits) && size < 1e7 ? grouped(value) : concise(value, digits);
+}
 
 // Other measures are called what plans call them.
 Named named(const std::string& measure) {
   for (const Named& one : all_named)
     if (measure == one.measure) return one;
-  return {measure.c_str(), measure.c_str(), ""};
+  return {measure.c_str(), measure.c_str(), "", ""};
+}
+
+std::string axis_label(const Named& words) {
+  return words.unit + (*words.scale != 0 ? std::string(": ") + words.scale : "");
 }
 
 // ---- Which arms are drawn, and how
@@ -88,11 +103,27 @@ int colour_of(const PlanResults& p, const std::string& arm) {
   return -1;
 }
 
+// Where arms are left out: how many are drawn, and which, if the others are not too many to be named.
 std::string left_out(const PlanResults& p) {
-  const std::size_t drawn = drawn_arms(p).size();
-  if (drawn == p.plan->arms.size()) return "";
-  return " " + std::to_string(drawn) + " of " + std::to_string(p.plan->arms.size()) +
-         " arms are drawn: the baseline, those of predictions, then the best.";
+  constexpr std::size_t few = 8;
+  std::vector<std::string> others;
+  for (const Arm& arm : p.plan->arms)
+    if (colour_of(p, arm.name) < 0) others.push_back(arm.name);
+  if (others.empty()) return "";
+  const std::size_t all = p.plan->arms.size();
+  std::string text =
+      " " + std::to_string(all - others.size()) + " of " + std::to_string(all) + " arms are drawn";
+  if (others.size() > few)
+    return text + ": the baseline, the first of which predictions speak, and the best.";
+  text += ", not: ";
+  for (const std::string& arm : others) text += (&arm == &others[0] ? "" : "; ") + arm;
+  return text + ".";
+}
+
+// What means and bands are, of one seed or several.
+std::string over_seeds(const PlanResults& p, const std::string& before, const std::string& what) {
+  if (p.plan->seeds.size() == 1) return before + " of one seed.";
+  return before + what + "; bands reach from the least to the greatest.";
 }
 
 std::vector<const RunResult*> good_runs(const PlanResults& p, const std::string& arm) {
@@ -161,13 +192,36 @@ std::vector<Series> arm_lines(const PlanResults& p, CurveOf curve_of) {
   return lines;
 }
 
+// An arm that goes ten times as far from 0 as most would leave nothing to be seen of the others: the note
+// tells where it goes.
+void leave_out_far(LineChart& chart) {
+  std::vector<double> reaches;
+  for (const Series& series : chart.series) {
+    double reach = 0;
+    for (const ChartPoint& point : series.points) reach = std::max(reach, std::fabs(point.y));
+    reaches.push_back(reach);
+  }
+  const double most = far_from(reaches);
+  std::vector<Series> near;
+  for (std::size_t i = 0; i < reaches.size(); ++i) {
+    Series& series = chart.series[i];
+    if (reaches[i] <= most) {
+      near.push_back(std::move(series));
+      continue;
+    }
+    chart.note += (chart.note.empty() ? "" : " ") + std::string("Not drawn, as it is far from all others: ") +
+                  series.label + ", at the end " + readable(series.points.back().y, 3) + ".";
+  }
+  chart.series = std::move(near);
+}
+
 // Without lines if no run has such a curve.
 LineChart chart_of(const PlanResults& p, const std::string& name) {
   const Named words = named(name);
-  LineChart chart{.id = p.plan->name + "-" + slug(name), .title = words.title, .y_label = words.unit};
+  LineChart chart{.id = p.plan->name + "-" + slug(name), .title = words.title, .y_label = axis_label(words)};
   chart.series = arm_lines(p, [&](const RunResult& run) { return over_layers(run, name); });
   chart.logarithmic = worth_a_logarithm(chart, 6);
-  if (chart.logarithmic) chart.y_label += chart.y_label.empty() ? "logarithmic" : ", logarithmic";
+  if (!chart.logarithmic) leave_out_far(chart);
   return chart;
 }
 
@@ -176,8 +230,8 @@ LineChart chart_of(const PlanResults& p, const std::string& name) {
 LineChart differences_of(const PlanResults& p, const std::string& name) {
   const Named words = named(name);
   LineChart chart{.id = p.plan->name + "-" + slug(name) + "-against-baseline",
-                  .title = std::string(words.title) + ", against " + p.plan->baseline,
-                  .y_label = std::string(words.unit) + (lower_is_better(name) ? ", below 0: better" : "")};
+                  .title = std::string(words.title) + " while training, against " + p.plan->baseline,
+                  .y_label = std::string("difference in ") + words.unit};
   std::map<std::uint64_t, std::map<double, double>> baseline;
   for (const RunResult* run : good_runs(p, p.plan->baseline)) baseline[run->seed] = over_layers(*run, name);
   chart.series = arm_lines(p, [&](const RunResult& run) {
@@ -189,6 +243,10 @@ LineChart differences_of(const PlanResults& p, const std::string& name) {
     }
     return differences;
   });
+  chart.note = over_seeds(p, "Differences to " + p.plan->baseline, ", seed by seed; lines are means");
+  if (lower_is_better(name)) chart.note += " Below 0 is better.";
+  chart.note += left_out(p);
+  leave_out_far(chart);
   return chart;
 }
 
@@ -196,14 +254,11 @@ std::vector<Content> curves(const PlanResults& p) {
   std::vector<Content> contents;
   LineChart loss = chart_of(p, "valid.loss");
   if (loss.series.empty()) return {};
-  loss.note = "Lines are means over seeds, bands reach from the least to the greatest." + left_out(p);
+  loss.note = over_seeds(p, "Lines are", " means over seeds") + left_out(p) + (loss.note.empty() ? "" : " ") +
+              loss.note;
   contents.push_back(draw(loss));
   LineChart against = differences_of(p, "valid.loss");
-  if (against.series.size() > 1) {
-    against.note =
-        "Differences of runs of one seed; bands reach from the least to the greatest." + left_out(p);
-    contents.push_back(draw(against));
-  }
+  if (against.series.size() > 1) contents.push_back(draw(against));
   std::vector<Figure> small;
   std::vector<std::string> names = {"valid.perplexity", "attn.entropy.normalised"};
   for (const std::string& measure : p.plan->measures)
@@ -216,7 +271,10 @@ std::vector<Content> curves(const PlanResults& p) {
     chart.height = 230;
     small.push_back(draw(chart));
   }
-  if (!small.empty()) contents.emplace_back(small, true);
+  if (!small.empty()) {
+    contents.emplace_back(remark("Spectra and attention: means over layers and heads, too."));
+    contents.emplace_back(small, true);
+  }
   return contents;
 }
 
@@ -234,14 +292,18 @@ std::vector<Content> forests(const PlanResults& p) {
   std::vector<IntervalPlot> plots;
   for (std::size_t m = 0; !arms.empty() && m < arms[0]->measures.size(); ++m) {
     const std::string& measure = arms[0]->measures[m].measure;
+    const char* unit = named(measure).unit;
     IntervalPlot plot{.id = p.plan->name + "-difference-" + slug(measure),
-                      .title = std::string(named(measure).title) + ", against " + p.plan->baseline,
-                      .x_label = measure + ": difference, 95 % t interval"};
+                      .title = std::string(named(measure).title) + " at the end, against " + p.plan->baseline,
+                      .x_label = "difference" + (*unit != 0 ? std::string(" in ") + unit : "") +
+                                 (p.plan->seeds.size() > 1 ? ", 95 % t interval" : ", one seed"),
+                      .value_label = "difference in " + measure};
     for (const ArmSummary* arm : arms) {
       const MeasureSummary& s = arm->measures[m];
       if (s.differences.empty()) continue;
       const int colour = colour_of(p, arm->arm);
-      plot.rows.push_back({arm->arm, s.effect, s.t.low, s.t.high, std::max(0, colour), concise(s.effect, 3)});
+      plot.rows.push_back(
+          {arm->arm, s.effect, s.t.low, s.t.high, std::max(0, colour), readable(s.effect, 3)});
       wide = wide || arm->arm.size() > 26;
     }
     if (plot.rows.empty()) continue;
@@ -268,18 +330,23 @@ std::vector<Content> forests(const PlanResults& p) {
 
 // ---- Arms
 
+// With as many decimals as two digits of the standard error need; "3.118e+09 ± 1.2e+09" where these are none.
 std::string mean_text(const MeasureSummary& m) {
-  std::string text = concise(m.mean, 4);
-  if (std::isfinite(m.standard_error)) text += " ± " + concise(m.standard_error, 2);
-  return text;
+  if (!std::isfinite(m.standard_error)) return readable(m.mean, 4);
+  const double error = m.standard_error;
+  const bool plain = error > 1e-6 && error < 100 && std::fabs(m.mean) < 1e5;
+  if (!plain) return readable(m.mean, 4) + " ± " + readable(error, 2);
+  const int decimals = std::max(0, 1 - static_cast<int>(std::floor(std::log10(error))));
+  return fixed(m.mean, decimals) + " ± " + fixed(error, decimals);
 }
 
 std::string arm_table(const PlanResults& p) {
-  Table table{.caption = "Arms: mean ± standard error over seeds",
-              .columns = {{"arm"}, {"runs", true}, {"failed", true}}};
-  for (const MeasureSummary& m : p.summary.arms.at(0).measures) table.columns.push_back({m.measure, true});
-  table.columns.push_back(
-      {"CPU seconds a run", true, "of the last process of each run; machines may differ"});
+  Table table{.caption = p.plan->seeds.size() > 1 ? "Arms: mean ± standard error over seeds" : "Arms",
+              .columns = {{"arm"}, {"runs", true, "with those that failed"}, {"failed", true}}};
+  for (const MeasureSummary& m : p.summary.arms.at(0).measures)
+    table.columns.push_back({named(m.measure).title, true, m.measure});
+  table.columns.push_back({"CPU seconds, last process", true,
+                           "of a run that was resumed only what came after; machines may differ"});
   for (const ArmSummary& arm : p.summary.arms) {
     if (arm.finished + arm.failed == 0) continue;
     const std::string baseline = arm.arm == p.plan->baseline ? " (baseline)" : "";
@@ -361,7 +428,8 @@ std::vector<Content> spectra(const PlanResults& p) {
         }
       }
     }
-    figure.note = "Seed " + std::to_string(seed) + ". All panels have the same scale." +
+    figure.note = "Seed " + std::to_string(seed) +
+                  ". Real parts to the right, imaginary parts upwards; all panels have the same scale." +
                   (all > most ? " The first head of the first layer of each arm." : "") + left_out(p);
     return {draw(figure)};
   }
@@ -374,7 +442,7 @@ std::vector<Content> profiles(const PlanResults& p) {
   const struct {
     const char *array, *title, *unit;
   } kinds[] = {{"attn.profile.profile", "Site profile", "share of the attention, in 16 bins"},
-               {"attn.rho.rho", "Signal propagation probability", "rho on live logits"}};
+               {"attn.rho.rho", "Signal propagation probability", "ρ on live logits"}};
   for (const auto& kind : kinds) {
     LineChart chart{.id = p.plan->name + "-" + slug(kind.array),
                     .title = kind.title,
@@ -400,9 +468,7 @@ std::vector<Content> profiles(const PlanResults& p) {
       if (!series.points.empty()) chart.series.push_back(std::move(series));
     }
     if (chart.series.empty()) continue;
-    chart.note =
-        "At the end, over layers, heads and seeds; bands reach from the least seed to the greatest." +
-        left_out(p);
+    chart.note = over_seeds(p, "At the end, means over layers and heads", " and seeds") + left_out(p);
     contents.push_back(draw(chart));
   }
   return contents;
@@ -479,7 +545,24 @@ void add(std::vector<Content>& to, std::vector<Content> more) {
   for (Content& content : more) to.push_back(std::move(content));
 }
 
-const std::string ours = "this project";
+const std::string ours = "this project", authors = "Bao, Hataya and Karakida 2024";
+
+// "Validation loss, a against b: lower predicted; 5 pairs"
+std::string told(const PredictionSummary& p) {
+  const Prediction& q = p.prediction;
+  std::string text = std::string(named(q.measure).title) + ", " + q.arm + " against " + q.against + ": " +
+                     relation_text(q) + " predicted; ";
+  // What the badge says is not told again.
+  const std::string known = text_of(p.judgement);
+  if (p.judgement == Judgement::not_run) return text + p.words;
+  text += p.evidence;
+  return p.words.size() > known.size() ? text + p.words.substr(known.size()) : text;
+}
+
+Claim::Verdict verdict_of(const PredictionSummary& p) {
+  const bool begun = p.judgement == Judgement::not_run && !p.differences.empty();
+  return begun ? Claim::Verdict::unfinished : verdict_of(p.judgement);
+}
 
 // "3 of 4 predictions hold; 1 is undecided"
 std::string counts(const ClaimSummary& c) {
@@ -506,12 +589,45 @@ std::string overview(const std::vector<Claim>& claims) {
     verdict.html = badge(claim.verdict);
     table.rows.push_back({name, verdict, Cell(claim.reason)});
   }
-  return show(table) + remark(
-                           "A prediction is reproduced if the whole 95 % interval is inside of what was "
-                           "predicted, not reproduced "
-                           "if the whole of it is outside, and undecided otherwise. Those about training "
-                           "were written before the "
-                           "runs; those about random walks repeat what was known.");
+  return show(table) +
+         remark(
+             "A prediction says which measure of which arm is lower, higher or near, against which other. It "
+             "holds if the whole 95 % interval is inside of what was predicted, is contradicted if the whole "
+             "of it is outside, and is undecided otherwise. A claim is reproduced if all its predictions "
+             "hold; under these conditions, if some do: they are the conditions, and the others are listed "
+             "with them; not reproduced if none holds and one is contradicted at least. It is judged when "
+             "all its runs are there. Predictions about training were written before the runs; those about "
+             "random walks repeat what was known.");
+}
+
+// For claims of the paper: what its words and ours mean.
+std::string words() {
+  return folded(
+      "What the words mean",
+      prose(
+          "W = W_Q W_Kᵀ is the query-key matrix of a head with k channels; logits of attention are x W xᵀ / "
+          "√k, and biases where the layers have them. Attention is localised if few sites (positions) get "
+          "most of it. LocAteR is the paper's regulariser as we read it: it adds to the loss, for each head, "
+          "strength × scale + hold × (tr W − c)², where the scale is ‖W‖_F² unless another is named "
+          "(`variance`, `trace`: tr W², `logit-variance`). c is 16 in an arm called target 16, the tr W that "
+          "the model starts with for an initial mean, a moving average for a running one.\n\n"
+          "Attention entropy is that of a row over its greatest possible. The last quarter is the share of "
+          "the last quarter of the tokens that a row sees, .25 if it is uniform. The rank residual tells how "
+          "far the tokens that leave a layer are from their mean, relative to their size. The largest logit "
+          "is that of the sequences that probes read. Perplexities with context are of tokens that see 400 "
+          "others at least.\n\n"
+          "± is the standard error over seeds. Differences are between runs of one seed; intervals are 95 % "
+          "t intervals of these."));
+}
+
+// What makes this page from the results.
+std::string page_command(const std::vector<PlanResults>& plans, bool theory) {
+  std::string lines = "# this page, from the results that are there\nmake";
+  if (theory) lines += " && build/bin/localize --out runs/localize";
+  lines += "\nbuild/bin/experiment";
+  for (const PlanResults& p : plans) lines += " " + p.plan->path;
+  lines += " --summary --page report.html";
+  return commands(lines + (theory ? " --theory runs/localize/localize.json" : ""));
 }
 
 }  // namespace
@@ -529,7 +645,7 @@ std::vector<Claim> claims_of(const std::vector<PlanResults>& plans,
   std::vector<Claim> claims;
   for (const ClaimSummary& c : judge_claims(summaries, others)) {
     Claim claim{.text = c.claim.says,
-                .source = c.claim.source == "paper" ? "Bao, Hataya and Karakida 2024" : ours,
+                .source = c.claim.source == "paper" ? authors : ours,
                 .verdict = verdict_of(c.status),
                 .reason = counts(c),
                 .id = c.claim.id};
@@ -537,12 +653,12 @@ std::vector<Claim> claims_of(const std::vector<PlanResults>& plans,
     for (const PredictionSummary* p : c.predictions) {
       const Prediction& q = p->prediction;
       claim.predictions.push_back({.text = q.says,
-                                   .verdict = verdict_of(p->judgement),
+                                   .verdict = verdict_of(*p),
                                    .effect = p->effect,
                                    .low = p->t.low,
                                    .high = p->t.high,
-                                   .detail = q.measure + ", " + q.arm + " " + relation_text(q) + " against " +
-                                             q.against + ": " + p->words + ", " + p->evidence});
+                                   .unit = q.measure.ends_with("loss") ? "nats" : "",
+                                   .detail = told(*p)});
       commands.insert(p->command);
     }
     for (const std::string& line : commands) claim.command += (claim.command.empty() ? "" : "\n") + line;
@@ -554,8 +670,11 @@ std::vector<Claim> claims_of(const std::vector<PlanResults>& plans,
 Section section_of(const PlanResults& p) {
   Section section{.heading = p.plan->name};
   std::vector<Content>& contents = section.contents;
-  if (!p.plan->about.empty()) contents.emplace_back(prose(p.plan->about));
-  contents.emplace_back(prose("Budget: " + budget_text(*p.plan) + "."));
+  if (!p.plan->about.empty()) contents.emplace_back(prose("The plan: " + p.plan->about));
+  std::string budget = budget_text(*p.plan);
+  for (std::size_t at = budget.find(" x "); at != std::string::npos; at = budget.find(" x ", at + 1))
+    budget.replace(at, 3, " × ");
+  contents.emplace_back(prose("Budget: " + budget + "."));
   if (p.results.empty()) {
     contents.emplace_back(prose(not_run_text(*p.plan)));
     contents.emplace_back(arm_options(*p.plan));
@@ -571,8 +690,11 @@ Section section_of(const PlanResults& p) {
   std::string notes;
   for (const std::string& line : remarks(p.summary)) notes += line + "\n\n";
   if (!p.results.empty()) contents.emplace_back(remark(notes));
-  contents.emplace_back(commands(command_of(*p.plan) + "            # goes on where it stopped\n" +
-                                 command_of(*p.plan) + " --summary  # what the results say that are there"));
+  const std::string command = command_of(*p.plan);
+  std::string lines =
+      "# what its results say\n" + command + " --summary\n# runs what has no result yet\n" + command;
+  if (p.plan->with.empty()) lines += "\n# runs all of it again\n" + command + " --results runs/again";
+  contents.emplace_back(commands(lines));
   return section;
 }
 
@@ -585,8 +707,21 @@ Page experiment_page(const std::vector<PlanResults>& plans, const std::string& t
   page.contents = plans.size() > 1 || !theory.empty();
   std::vector<PredictionSummary> of_theory;
   if (!theory.empty()) of_theory = localize_predictions(theory);
-  if (const std::vector<Claim> claims = claims_of(plans, of_theory); !claims.empty())
-    page.sections.push_back({"Verdicts", {Content(overview(claims)), Content(show(claims))}});
+  const std::vector<Claim> claims = claims_of(plans, of_theory);
+  const bool of_the_paper =
+      std::any_of(claims.begin(), claims.end(), [](const Claim& c) { return c.source == authors; });
+  if (of_the_paper)
+    page.lead =
+        "Self-attention Networks Localize When QK-eigenspectrum Concentrates (Bao, Hataya and Karakida, ICML "
+        "2024): what it claims, what follows from that for runs on one computer, and what was measured. Its "
+        "code was not published, and the regulariser and the formulas are our reading of its abstract.";
+  if (!claims.empty()) {
+    Section verdicts{"Verdicts", {Content(overview(claims))}};
+    if (of_the_paper) verdicts.contents.emplace_back(words());
+    verdicts.contents.emplace_back(page_command(plans, !theory.empty()));
+    verdicts.contents.emplace_back(show(claims));
+    page.sections.push_back(std::move(verdicts));
+  }
   for (const PlanResults& p : plans) page.sections.push_back(section_of(p));
   if (!theory.empty()) {
     for (Section& section : localize_sections(theory)) page.sections.push_back(std::move(section));

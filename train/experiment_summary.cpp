@@ -71,7 +71,8 @@ PredictionSummary judge_prediction(const Plan& plan, const Prediction& p,
   s.command = command_of(plan);
   if (over < s.planned) {
     s.judgement = Judgement::not_run;
-    s.words = "not run yet: " + std::to_string(over) + " of " + count_text(s.planned, "pair") + " done";
+    s.words = text_of(s.judgement);
+    if (over > 0) s.words = "not finished: " + std::to_string(over) + " of " + count_text(s.planned, "pair");
     return s;
   }
   s.judgement = n < 2 ? Judgement::undecided : judge(p, s.t);
@@ -280,7 +281,7 @@ std::string relation_text(const Prediction& p) {
 
 std::string budget_text(const Plan& plan) {
   return count_text(plan.arms.size(), "arm") + " x " + count_text(plan.seeds.size(), "seed") + " x " +
-         std::to_string(plan.updates) + " updates";
+         grouped(static_cast<double>(plan.updates)) + " updates";
 }
 
 std::string not_run_text(const Plan& plan) {
@@ -296,10 +297,13 @@ std::vector<std::string> remarks(const Summary& summary) {
   if (summary.test_hidden) lines.push_back("Figures of the test set are shown when all runs are done.");
   for (const std::string& failure : summary.failures)
     lines.push_back("Failed, and left out of all means: " + failure);
-  lines.push_back(
-      "Differences are to the baseline '" + plan.baseline +
-      "', paired by seed; verdicts are by the t interval of the differences. The percentile bootstrap is "
-      "too narrow for few seeds.");
+  if (plan.seeds.size() == 1)
+    lines.push_back("One seed: differences are to the baseline '" + plan.baseline +
+                    "', without an interval.");
+  else
+    lines.push_back("Differences are to the baseline '" + plan.baseline +
+                    "', paired by seed; verdicts are by the t interval of the differences. A percentile "
+                    "bootstrap, as the tables in text have it, is too narrow for few seeds.");
   if (plan.predictions.size() > 1)
     lines.push_back("Each of the " + std::to_string(plan.predictions.size()) +
                     " intervals misses with 5 %; they are not corrected for their number.");

@@ -38,12 +38,20 @@ std::string settings_of(const Json& cases) {
          " Reference: a separate simulation of the same set-up, made before this program, with fewer draws.";
 }
 
-// A paragraph a line.
+// A paragraph a line; the signs that a terminal may not have as they should be.
 std::string paragraphs(const std::string& lines) {
   std::string text;
   for (const char c : lines) text += c == '\n' ? std::string("\n\n") : std::string{c};
+  const std::pair<std::string_view, std::string_view> signs[] = {
+      {"+-", "±"}, {"->", "→"}, {"tr W^2", "tr W²"}, {"||W||_F^2", "‖W‖_F²"}};
+  for (const auto& [plain, sign] : signs) {
+    for (std::size_t at = text.find(plain); at != std::string::npos; at = text.find(plain, at + sign.size()))
+      text.replace(at, plain.size(), sign);
+  }
   return text;
 }
+
+const std::string command = "build/bin/localize";
 
 // ---- rho
 
@@ -54,13 +62,17 @@ std::vector<ChartPoint> points(const Json& theta, const Json& values) {
 }
 
 Figure rho_chart(const Json& c) {
-  LineChart chart{.title = "ρ, " + title_of(c),
+  LineChart chart{.id = "rho-trace-" + number(c.at("trace")) + "-square-" + number(c.at("trace_square")) +
+                        (c.at("frobenius_square") != c.at("trace_square")
+                             ? "-frobenius-" + number(c.at("frobenius_square"))
+                             : ""),
+                  .title = "ρ, " + title_of(c),
                   .x_label = "site θ = t / T; the query stands at 1",
                   .y_label = "P(token is active)",
                   .from_zero = true,
                   .x_scale = LineChart::Scale::linear,
-                  .width = 560,
-                  .height = 330};
+                  .width = 430,
+                  .height = 260};
   const Json& theta = c.at("theta");
   if (!c.at("formula").empty()) {
     chart.series.push_back({"formula, T tokens", 1, Series::Look::line, points(theta, c.at("formula"))});
@@ -96,7 +108,7 @@ Section rho_section(const Json& theory) {
              "Hataya, Karakida 2024), in the form in which we read them; the formula is derived in this "
              "project. It takes the logits as normal, which they are only nearly: mean and variance are "
              "exact, so what is left between curve and points beyond the error bars is their shape."),
-       remark(settings_of(theory)), Content(charts, true)}};
+       remark(settings_of(theory)), Content(charts, true), commands(command)}};
 }
 
 // ---- Phase diagrams
@@ -169,19 +181,18 @@ Section diagrams_section(const Json& diagrams, const std::vector<std::string>& a
       "Phase diagrams",
       {prose(
           "Which sites a query listens to, over trace and scale of the spectrum. Conditions of the theory "
-          "are "
-          "asymptotic (\"small\", \"much larger\"); the thresholds here are ours. A half of the sites is "
+          "are asymptotic (\"small\", \"much larger\"); the thresholds here are ours. A half of the sites is "
           "preferred if it has 2/3 of the sum of ρ. It is late (mirrored: early) if the last (first) site "
-          "has "
-          "at least half of the largest ρ, else middle; for tr W² → 0 this turns at tr W = ± 2λ. Where no "
-          "half is preferred and no ρ reaches 1/4, the mean is washed out; else it is uniform. Under softmax "
-          "the same is read from the mean row of attention in 16 bins, and it is washed out where a row's "
-          "entropy is below 1/2 of the log of its length on the mean: rows dwell on few tokens, but not on "
-          "the same ones.")}};
+          "has at least half of the largest ρ, else middle; for tr W² → 0 this turns at tr W = ± 2λ. Where "
+          "no half is preferred and no ρ reaches 1/4, the mean is washed out; else it is uniform. Under "
+          "softmax the same is read from the mean row of attention in 16 bins, and it is washed out where a "
+          "row's entropy is below 1/2 of the log of its length on the mean: rows dwell on few tokens, but "
+          "not on the same ones.")}};
   for (std::size_t i = 0; i < diagrams.size(); ++i) {
     section.contents.push_back(phase_diagram(diagrams[i]));
     section.contents.push_back(remark(paragraphs(agreements[i])));
   }
+  section.contents.emplace_back(commands(command));
   return section;
 }
 
@@ -199,6 +210,11 @@ constexpr Shown shown[] = {
     {"cosine", "cosine", "mean cosine of two output tokens: 1 is collapsed"},
 };
 
+std::string kind_of(const Json& c) {
+  const std::string kind = c.at("matrix").get<std::string>();
+  return kind == "antisymmetric" ? "symmetric + antisymmetric" : kind;
+}
+
 std::string softmax_table(const Json& softmax) {
   Table table;
   table.caption = "Means (standard error of the last digits)";
@@ -207,7 +223,7 @@ std::string softmax_table(const Json& softmax) {
   table.sortable = false;
   for (const Json& c : softmax) {
     const bool low_rank = c.at("head_dim") != c.at("channels");
-    const std::string kind = c.at("matrix").get<std::string>();
+    const std::string kind = kind_of(c);
     std::vector<Cell> row = {low_rank ? kind + " " + c.at("head_dim").dump() : kind, number(c.at("trace")),
                              number(c.at("trace_square")), number(c.at("frobenius_square"))};
     std::vector<Cell> below = {"reference", "", "", ""};
@@ -233,12 +249,14 @@ Figure profiles(const Json& softmax, const std::string& kind) {
                   .y_label = "attention × T: 1 is uniform",
                   .logarithmic = true,
                   .x_scale = LineChart::Scale::linear,
-                  .width = 560,
-                  .height = 360};
+                  .width = 430,
+                  .height = 290};
   int colour = 0;
   for (const Json& c : softmax) {
-    if (c.at("matrix") != kind) continue;
-    Series series{title_of(c), colour++};
+    if (kind_of(c) != kind) continue;
+    std::string label = title_of(c);
+    if (c.at("head_dim") != c.at("channels")) label += ", rank " + c.at("head_dim").dump();
+    Series series{label, colour++};
     const double tokens = c.at("tokens");
     for (std::size_t t = 0; t < c.at("profile").size(); ++t) {
       series.points.push_back(
@@ -255,17 +273,17 @@ Section softmax_section(const Json& softmax, const std::string& deviations) {
       {prose(
            "The surrogate is linear up to (T − 1) λ; softmax saturates near λ log T. So the same walks, with "
            "causal softmax. Localised means concentrated on few sites, not low entropy: row entropy tells "
-           "how "
-           "few tokens a row dwells on, the profile whether they are the same ones in each draw."),
+           "how few tokens a row dwells on, the profile whether they are the same ones in each draw."),
        remark(settings_of(softmax)), softmax_table(softmax)}};
   std::vector<Figure> charts;
   std::vector<std::string> kinds;
   for (const Json& c : softmax) {
-    if (kinds.empty() || kinds.back() != c.at("matrix")) kinds.push_back(c.at("matrix"));
+    if (kinds.empty() || kinds.back() != kind_of(c)) kinds.push_back(kind_of(c));
   }
   for (const std::string& kind : kinds) charts.push_back(profiles(softmax, kind));
   section.contents.push_back(Content(charts, false));
   if (!deviations.empty()) section.contents.push_back(remark(paragraphs(deviations)));
+  section.contents.emplace_back(commands(command));
   return section;
 }
 

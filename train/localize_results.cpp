@@ -186,9 +186,11 @@ std::string deviation_text(const char* table, const std::vector<Comparison>& all
     ++count;
   }
   if (const double excess = squares / count - 1; excess > 0) {
-    text +=
-        line("  (the reference was simulated, too; of about %.0f draws such deviations are to be expected)\n",
-             draws / excess);
+    text += line(
+        "  (the reference was simulated, too, of a number of draws that was not kept; one of about %.0f "
+        "would "
+        "differ as much)\n",
+        draws / excess);
   }
   return text;
 }

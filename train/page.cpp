@@ -71,6 +71,33 @@ std::string show(const Content& content) {
   return html + "</div>\n";
 }
 
+struct Told {
+  const char *words, *sign, *kind;
+};
+
+// In the order of Claim::Verdict.
+const Told& told(Claim::Verdict verdict) {
+  static constexpr Told all[] = {
+      {"reproduced", "✓", "yes"},    {"reproduced under these conditions", "◐", "partly"},
+      {"not reproduced", "✗", "no"}, {"undecided", "?", "open"},
+      {"not finished", "…", "open"}, {"not run yet", "–", "idle"}};
+  return all[static_cast<std::size_t>(verdict)];
+}
+
+// Predictions hold or are contradicted; only claims are reproduced or not.
+Told told_of_prediction(Claim::Verdict verdict) {
+  Told t = told(verdict);
+  if (verdict == Claim::Verdict::reproduced) t.words = "holds";
+  if (verdict == Claim::Verdict::under_conditions) t.words = "holds under these conditions";
+  if (verdict == Claim::Verdict::not_reproduced) t.words = "contradicted";
+  return t;
+}
+
+std::string badge(const Told& t) {
+  return std::string("<span class=\"badge ") + t.kind + "\"><span aria-hidden=\"true\">" + t.sign +
+         "</span> " + t.words + "</span>";
+}
+
 // "-0.0214 [-0.04, -0.0028] nats"
 std::string effect_of(const Claim::Prediction& p) {
   if (!std::isfinite(p.effect)) return "–";
@@ -86,8 +113,8 @@ std::string predictions(const std::vector<Claim::Prediction>& all) {
   for (const Claim::Prediction& p : all) detailed = detailed || !p.detail.empty();
   if (detailed) table.columns.push_back({"measured with"});
   for (const Claim::Prediction& p : all) {
-    Cell verdict(words_of(p.verdict));
-    verdict.html = badge(p.verdict);
+    Cell verdict(told_of_prediction(p.verdict).words);
+    verdict.html = badge(told_of_prediction(p.verdict));
     table.rows.push_back({p.text, verdict, effect_of(p)});
     if (detailed) table.rows.back().push_back(p.detail);
   }
@@ -277,28 +304,9 @@ std::string options_table(const std::vector<std::pair<std::string, std::string>>
 
 // ---- Verdicts
 
-namespace {
-
-struct Told {
-  const char *words, *sign, *kind;
-};
-const Told& told(Claim::Verdict verdict) {
-  static constexpr Told all[] = {
-      {"reproduced", "✓", "yes"},    {"reproduced under these conditions", "◐", "partly"},
-      {"not reproduced", "✗", "no"}, {"undecided", "?", "open"},
-      {"not finished", "…", "open"}, {"not run yet", "–", "idle"}};
-  return all[static_cast<std::size_t>(verdict)];
-}
-
-}  // namespace
-
 std::string words_of(Claim::Verdict verdict) { return told(verdict).words; }
 
-std::string badge(Claim::Verdict verdict) {
-  const Told& t = told(verdict);
-  return std::string("<span class=\"badge ") + t.kind + "\"><span aria-hidden=\"true\">" + t.sign +
-         "</span> " + t.words + "</span>";
-}
+std::string badge(Claim::Verdict verdict) { return badge(told(verdict)); }
 
 std::string show(const std::vector<Claim>& claims) {
   std::string html;

@@ -35,11 +35,12 @@ section > .chart, section > .scroll { margin-top: 2.25rem; }
 section > h2 + .chart, section > h2 + .scroll { margin-top: 0; }
 pre { margin: 0.75rem 0 0; padding: 1rem 1.25rem; background: var(--panel); border: 1px solid var(--grid); border-radius: 6px; font: 0.8125rem/1.6 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
 .commands { position: relative; }
-.commands button { position: absolute; top: 0.6rem; right: 0.6rem; font: 0.75rem/1.4 inherit; color: var(--muted); background: var(--ground); border: 1px solid var(--grid); border-radius: 4px; padding: 0.1rem 0.5rem; cursor: pointer; }
+.commands button { position: absolute; top: 0.6rem; right: 0.6rem; font: inherit; font-size: 0.75rem; line-height: 1.4; color: var(--muted); background: var(--ground); border: 1px solid var(--grid); border-radius: 4px; padding: 0.1rem 0.5rem; cursor: pointer; }
 .commands button:hover { color: var(--ink); }
 .commands pre { padding-right: 5rem; }
 .comment { color: var(--muted); }
 .scroll { overflow-x: auto; }
+.scroll th, .scroll td { padding-right: 1rem; }
 table { width: 100%; border-collapse: collapse; font-size: 0.8125rem; }
 caption { text-align: left; font-size: 1rem; font-weight: 600; padding-bottom: 0.25rem; }
 th, td { padding: 0.35rem 1.25rem 0.35rem 0; border-bottom: 1px solid var(--grid); vertical-align: baseline; text-align: left; font-variant-numeric: tabular-nums; }
@@ -48,7 +49,7 @@ th { font-weight: 400; }
 thead th { color: var(--muted); vertical-align: bottom; }
 tbody th { min-width: 8rem; }
 .scroll td:not(.number) { min-width: 6rem; }
-.scroll tbody th { position: sticky; left: 0; min-width: min(13rem, 40vw); background: var(--ground); }
+.scroll tbody th { position: sticky; left: 0; min-width: min(11rem, 40vw); max-width: 22rem; background: var(--ground); }
 .scroll .badge, .scroll code { white-space: nowrap; }
 .number { text-align: right; white-space: nowrap; }
 thead .number { white-space: normal; }
@@ -56,6 +57,7 @@ tr { break-inside: avoid; }
 .spot { margin-right: 0.5rem; }
 .sort { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; text-align: inherit; }
 .sort:hover { color: var(--ink); }
+th:not([aria-sort]) > .sort::after { content: " ↕"; opacity: 0.45; }
 [aria-sort] { color: var(--ink); }
 [aria-sort=ascending]::after { content: " ↑"; }
 [aria-sort=descending]::after { content: " ↓"; }
@@ -72,8 +74,8 @@ tr { break-inside: avoid; }
 details { margin-top: 1.5rem; }
 summary { cursor: pointer; font-weight: 600; }
 tr.on th, tr.on td { color: var(--ink); font-weight: 600; }
-@media screen and (max-width: 620px) { main { padding: 2rem 1rem 3rem; } h2 { margin-top: 2.25rem; } }
-@media print { main { max-width: none; padding: 0; } h2, h3 { break-after: avoid; } .figures { break-inside: avoid; } .commands button { display: none !important; } .scroll { overflow: visible; } .scroll th, .scroll td { padding-right: 0.6rem; } .scroll td:not(.number), .scroll tbody th { min-width: 4rem; } .scroll table { font-size: 0.65rem; } .scroll .number { white-space: normal; } }
+@media screen and (max-width: 620px) { main { padding: 2rem 1rem 3rem; } h2 { margin-top: 2.25rem; } .scroll .badge { white-space: normal; border-radius: 0.6rem; } .scroll td, .scroll th { vertical-align: top; } .scroll tbody th, .scroll tbody td:first-child:not(.number) { min-width: 10rem; } }
+@media print { main { max-width: none; padding: 0; } h2, h3, .claim > p, section > .legend, section > .remark { break-after: avoid; } .commands { break-inside: avoid; break-before: avoid; } .sort { display: contents; } th > .sort::after { content: none !important; } details::details-content { content-visibility: visible; display: block; block-size: auto; } .scroll tbody th { position: static; } .figures { break-inside: avoid; } .commands button { display: none !important; } .scroll { overflow: visible; } .scroll th, .scroll td { padding-right: 0.6rem; } .scroll td:not(.number), .scroll tbody th { min-width: 4rem; } .scroll table { font-size: 0.65rem; } .scroll .number { white-space: normal; } }
 )";
 }
 

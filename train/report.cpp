@@ -270,7 +270,6 @@ std::vector<Content> charts(const Metrics& m) {
   add_if_any(loss, {"validation", 2, Series::Look::dots, m.valid_loss});
   add_if_any(loss, {"floor", 0, Series::Look::dashed, floor_line(m)});
   loss.logarithmic = spans_decades(loss.series, 6);
-  if (loss.logarithmic) loss.y_label += ", logarithmic";
 
   LineChart above{.title = "Excess", .y_label = "nats above the floor"};
   add_if_any(above, {"excess", 2, Series::Look::dots, excess(m)});
@@ -316,7 +315,6 @@ std::vector<Figure> probe_charts(const Metrics& m) {
     }
     if (chart.series.empty()) continue;
     chart.logarithmic = positive && spans_decades(chart.series, 20);
-    if (chart.logarithmic) chart.y_label += ", logarithmic";
     all.push_back(std::move(chart));
   }
   return small_multiples(std::move(all));

@@ -61,14 +61,16 @@ std::string picture(const Figure::LegendEntry& entry, const std::string& place) 
          concise(entry.width, 4) + "\" height=\"10\" aria-hidden=\"true\">" + entry.picture + "</svg>";
 }
 
-// The sheet without its panels: ground, title, legend, note. A page keeps it for its script.
-std::string frame(const Figure& figure, const Layout& layout, const std::string& attributes) {
+// The sheet without its panels: ground, title, legend, note. A page keeps it for its script, which tells the
+// state behind the title.
+std::string frame(const Figure& figure, const Layout& layout, const std::string& attributes,
+                  const std::string& state) {
   std::string out = "<svg" + attributes + " class=\"chart\" viewBox=\"-16 -8 " + fixed(sheet_width + 32, 0) +
                     ' ' + fixed(layout.height + 16, 0) + "\" width=\"" + fixed(sheet_width + 32, 0) +
                     "\" height=\"" + fixed(layout.height + 16, 0) +
                     "\">\n<style></style>\n<rect class=\"ground\" x=\"-16\" y=\"-8\" width=\"" +
                     fixed(sheet_width + 32, 0) + "\" height=\"" + fixed(layout.height + 16, 0) + "\"/>\n";
-  out += svg::text(0, 14, "start", figure.title, "title");
+  out += svg::text(0, 14, "start", figure.title + (state.empty() ? "" : ", " + state), "title");
   for (std::size_t i = 0; i < figure.legend.size(); ++i) {
     const Figure::LegendEntry& entry = figure.legend[i];
     double x = layout.legend[i].x;
@@ -86,12 +88,14 @@ std::string frame(const Figure& figure, const Layout& layout, const std::string&
 }
 
 // As it stands in a page or, with only the last of its states, in a file.
-std::string panel_svg(const Figure::Panel& panel, const Layout::Place& place, bool all_states) {
+std::string panel_svg(const Figure& figure, const Figure::Panel& panel, const Layout::Place& place,
+                      bool all_states) {
+  const bool named = !panel.label.empty() && panel.label != figure.title;
   std::string out = std::string("<svg class=\"panel") + (panel.width > 560 ? " wide" : "") + "\" x=\"" +
                     fixed(place.x, 0) + "\" y=\"" + fixed(place.y, 0) + "\" width=\"" +
                     fixed(panel.width, 0) + "\" height=\"" + fixed(panel.height, 0) + "\" viewBox=\"0 0 " +
                     fixed(panel.width, 0) + ' ' + fixed(panel.height, 0) + "\" role=\"img\" aria-label=\"" +
-                    escape_html(panel.label) + "\">\n" + panel.svg;
+                    escape_html(figure.title + (named ? ": " + panel.label : "")) + "\">\n" + panel.svg;
   for (std::size_t i = 0; i < panel.states.size(); ++i) {
     const bool last = i + 1 == panel.states.size();
     if (last || all_states)
@@ -136,8 +140,9 @@ std::string player(const Figure& figure) {
   const std::string last = std::to_string(figure.states.size() - 1);
   return "<div class=\"player\" data-states=\"" + escape_html(names) +
          "\"><button type=\"button\" hidden>Play</button><input type=\"range\" min=\"0\" max=\"" + last +
-         "\" value=\"" + last + "\" aria-label=\"which state\" hidden/><output>" +
-         escape_html(figure.states.back()) + "</output></div>\n";
+         "\" value=\"" + last + "\" aria-label=\"which state\" aria-valuetext=\"" +
+         escape_html(figure.states.back()) + "\" hidden/><output>" + escape_html(figure.states.back()) +
+         "</output></div>\n";
 }
 
 }  // namespace
@@ -175,11 +180,13 @@ std::string show(const Figure& figure, bool with_legend) {
                      escape_html(figure.title) + "</figcaption>\n";
   if (figure.panels.empty()) return html + "<p class=\"none\">nothing to draw yet</p></figure>\n";
   const Layout layout = layout_of(figure);
-  html += "<div class=\"have\"><template>" + frame(figure, layout, "") +
-          "</template><button type=\"button\" class=\"save\" hidden>SVG</button>";
+  html += "<div class=\"have\"><template>" + frame(figure, layout, "", "") +
+          "</template><button type=\"button\" class=\"save\" aria-label=\"SVG of " +
+          escape_html(figure.title) + "\" hidden>SVG</button>";
   if (!figure.csv.empty())
-    html += "<a download=\"" + escape_html(id) + ".csv\" href=\"data:text/csv;charset=utf-8," +
-            percent_encoded(figure.csv) + "\">" + (figure.thinned ? "CSV, thinned" : "CSV") + "</a>";
+    html += "<a download=\"" + escape_html(id) + ".csv\" aria-label=\"CSV of " + escape_html(figure.title) +
+            "\" href=\"data:text/csv;charset=utf-8," + percent_encoded(figure.csv) + "\">" +
+            (figure.thinned ? "CSV, thinned" : "CSV") + "</a>";
   html += "</div>\n";
   if (with_legend) html += legend_of(figure.legend);
   const bool several = figure.panels.size() > 1 || figure.panels[0].width < 240;
@@ -187,7 +194,7 @@ std::string show(const Figure& figure, bool with_legend) {
                         "px\">\n"
                   : std::string("<div class=\"sheet\">\n");
   for (std::size_t i = 0; i < figure.panels.size(); ++i)
-    html += panel_svg(figure.panels[i], layout.panels[i], true);
+    html += panel_svg(figure, figure.panels[i], layout.panels[i], true);
   html += "</div>\n";
   if (figure.states.size() > 1) html += player(figure);
   if (!figure.note.empty()) html += "<p class=\"note\">" + escape_html(figure.note) + "</p>\n";
@@ -196,12 +203,13 @@ std::string show(const Figure& figure, bool with_legend) {
 
 std::string standalone_svg(const Figure& figure) {
   const Layout layout = layout_of(figure);
-  std::string out = frame(figure, layout, " xmlns=\"http://www.w3.org/2000/svg\"");
+  std::string out = frame(figure, layout, " xmlns=\"http://www.w3.org/2000/svg\"",
+                          figure.states.empty() ? "" : figure.states.back());
   const std::string style = "<style>", end = "</svg>\n";
   out.insert(out.find(style) + style.size(), svg::standalone_style());
   out.resize(out.size() - end.size());
   for (std::size_t i = 0; i < figure.panels.size(); ++i)
-    out += panel_svg(figure.panels[i], layout.panels[i], false);
+    out += panel_svg(figure, figure.panels[i], layout.panels[i], false);
   return out + end;
 }
 
@@ -217,6 +225,17 @@ std::vector<ChartPoint> smooth(const std::vector<ChartPoint>& points, std::size_
     out[i].y = (sums[i + r + 1] - sums[i - r]) / static_cast<double>(2 * r + 1);
   }
   return out;
+}
+
+double far_from(std::vector<double> reaches) {
+  const auto none = std::numeric_limits<double>::infinity();
+  if (reaches.size() < 4) return none;
+  const auto middle = reaches.begin() + static_cast<std::ptrdiff_t>(reaches.size() / 2);
+  std::nth_element(reaches.begin(), middle, reaches.end());
+  const double limit = 10 * *middle;
+  const auto far = static_cast<std::size_t>(
+      std::count_if(reaches.begin(), reaches.end(), [&](double reach) { return reach > limit; }));
+  return limit > 0 && far > 0 && 4 * far <= reaches.size() ? limit : none;
 }
 
 std::string escape_html(std::string_view text) {

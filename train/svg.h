@@ -76,7 +76,8 @@ struct LineChart {
 
 Figure draw(const LineChart& chart);
 
-// ---- Intervals: a row each, a point with its interval, beside a line at the reference
+// ---- Intervals: a row each, a point with its interval, beside a line at the reference. What reaches ten
+// times as far from it as most is cut off, with an arrow.
 
 struct IntervalPlot {
   struct Row {
@@ -86,8 +87,9 @@ struct IntervalPlot {
     std::string text = "";  // at the right; "" : value and interval in digits
   };
   std::string id = "", title = "";
-  std::string x_label = "";    // with units
-  std::vector<Row> rows = {};  // without any finite number: a heading
+  std::string x_label = "";           // with units
+  std::string value_label = "value";  // the column of the CSV
+  std::vector<Row> rows = {};         // without any finite number: a heading
   std::optional<double> reference = 0;
   std::string better_low = "", better_high = "";  // what lies at the left and right of the reference
   bool logarithmic = false;
@@ -166,7 +168,8 @@ struct ScatterFigure {
 };
 
 // Each panel has axes through 0, the mean of its points as a cross, and the unit circle unless all points are
-// far inside. A panel without a finite point is left out. Error if a panel has another number of states.
+// far inside. Panels that reach ten times as far as most have a scale of their own, and the note says so. A
+// panel without a finite point is left out. Error if a panel has another number of states.
 Figure draw(const ScatterFigure& figure);
 
 // ---- What all of these need
@@ -179,6 +182,11 @@ std::string chart_script();
 // Each point the mean of those within `reach` before and after it, fewer at the ends, so that both ends stay
 // in place. Points that are not finite are left out.
 std::vector<ChartPoint> smooth(const std::vector<ChartPoint>& points, std::size_t reach);
+
+// Of at least four reaches (0 or more): beyond which one is so far from most that a scale with it would show
+// nothing of the others, ten times their median. Infinity if there is none, or if many are: more than a
+// quarter.
+double far_from(std::vector<double> reaches);
 
 // Text that stands in a page as it is: &, <, >, " escaped, control characters replaced.
 std::string escape_html(std::string_view text);

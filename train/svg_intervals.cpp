@@ -24,11 +24,32 @@ std::string in_digits(const IntervalPlot::Row& row, int digits) {
   return words;
 }
 
+// How far from the reference the axis shows what the rows say. A row that reaches much farther than most is
+// cut off there: its digits stand at the right, and all others would be dots.
+double most_shown(const IntervalPlot& plot) {
+  std::vector<double> reaches;
+  if (!plot.reference || !drawable(*plot.reference) || plot.logarithmic)
+    return std::numeric_limits<double>::infinity();
+  for (const IntervalPlot::Row& row : plot.rows) {
+    double reach = 0;
+    for (const double end : {row.value, row.low, row.high})
+      if (drawable(end)) reach = std::max(reach, std::fabs(end - *plot.reference));
+    if (!is_heading(row)) reaches.push_back(reach);
+  }
+  return far_from(reaches);
+}
+
+std::string arrow(double x, double y, int direction) {
+  return to('M', x - 6 * direction, y - 5) + to('L', x, y) + to('L', x - 6 * direction, y + 5);
+}
+
 }  // namespace
 
 Figure draw(const IntervalPlot& plot) {
   Figure figure{.id = plot.id, .title = plot.title, .note = plot.note};
-  figure.csv = "row,value,low,high\n";
+  figure.csv = "row," + csv_field(plot.value_label) + ",low,high\n";
+  const double most = most_shown(plot);
+  bool cut = false;
   Range range;
   double label_width = 0, digits_width = 0;
   std::vector<std::string> digits;
@@ -40,10 +61,16 @@ Figure draw(const IntervalPlot& plot) {
     digits.push_back(!row.text.empty() || heading ? row.text : in_digits(row, plot.digits));
     label_width = std::max(label_width, width_of(row.label));
     digits_width = std::max(digits_width, width_of(digits.back()));
-    if (drawable(row.value, plot.logarithmic)) range.include(row.value);
+    const auto include = [&](double x) {
+      if (std::isfinite(most) && std::fabs(x - *plot.reference) > most)
+        cut = true;
+      else
+        range.include(x);
+    };
+    if (drawable(row.value, plot.logarithmic)) include(row.value);
     if (!has_interval(row, plot.logarithmic)) continue;
-    range.include(row.low);
-    range.include(row.high);
+    include(row.low);
+    include(row.high);
   }
   if (range.empty()) return figure;
   const bool with_reference = plot.reference && drawable(*plot.reference, plot.logarithmic);
@@ -57,6 +84,16 @@ Figure draw(const IntervalPlot& plot) {
   const Axis axis = plot.logarithmic ? logarithmic_axis(range)
                                      : linear_axis(range, std::max(2, static_cast<int>((right - left) / 90)));
   const auto x_of = [&](double x) { return left + (right - left) * axis.place(x); };
+  const auto place = [&](double x) { return std::clamp(x_of(x), left, right); };
+  const auto beyond = [&](double x) {  // the axis: on which side, 0 if it is not
+    if (!cut || std::fabs(x_of(x) - place(x)) < 0.5) return 0;
+    return x_of(x) < left ? -1 : 1;
+  };
+
+  if (cut) {
+    figure.note += (figure.note.empty() ? "" : " ");
+    figure.note += "An arrow goes on beyond the axis.";
+  }
 
   std::string html;
   for (const Tick& tick : axis.ticks) {
@@ -82,12 +119,16 @@ Figure draw(const IntervalPlot& plot) {
     html += text(plot.width, y + 4, "end", cut_to(digits[i], plot.width - right - 16));
     const std::string colour = colour_class(row.colour);
     if (has_interval(row, plot.logarithmic)) {
-      const double low = x_of(row.low), high = x_of(row.high);
-      html += path(colour + " line", to('M', low, y - 4) + "v8" + to('M', low, y) + to('L', high, y) +
-                                         to('M', high, y - 4) + "v8");
+      std::string d = to('M', place(row.low), y) + to('L', place(row.high), y);
+      for (const double x : {row.low, row.high})
+        d += beyond(x) != 0 ? arrow(place(x), y, beyond(x)) : to('M', place(x), y - 4) + "v8";
+      html += path(colour + " line", d);
     }
-    if (drawable(row.value, plot.logarithmic))
+    if (!drawable(row.value, plot.logarithmic)) continue;
+    if (beyond(row.value) == 0)
       html += circle(x_of(row.value), y, row.colour, row.label + ": " + in_digits(row, 6), 4.5);
+    else if (!has_interval(row, plot.logarithmic))
+      html += path(colour + " line", arrow(place(row.value), y, beyond(row.value)));
   }
   figure.panels.push_back({double(plot.width), bottom + 42, plot.title, html});
   return figure;

@@ -137,7 +137,8 @@ std::string axes(const LineChart& chart, const Sheet& sheet) {
   const auto with_unit = [](const std::string& label, const std::string& unit) {
     return label + (!label.empty() && !unit.empty() ? ", " : "") + unit;
   };
-  html += text(0, 12, "start", with_unit(chart.y_label, sheet.y_axis.unit));
+  const std::string y_label = with_unit(chart.y_label, chart.logarithmic ? "logarithmic" : "");
+  html += text(0, 12, "start", with_unit(y_label, sheet.y_axis.unit));
   return html + text(x_of.right, sheet.bottom + 36, "end", with_unit(chart.x_label, x_of.axis.unit));
 }
 

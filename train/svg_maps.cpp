@@ -299,7 +299,11 @@ Figure draw(const HeatMap& map) {
 Figure draw(const AttentionMap& map) {
   Figure figure{.id = map.id, .title = map.title, .note = map.note};
   constexpr double side = 176, left = 20, top = 20, brightest = 0.25;
-  figure.csv = "panel,query,attention by key\n";
+  int most = 0;
+  for (const AttentionMap::Panel& panel : map.panels) most = std::max(most, panel.size);
+  figure.csv = "panel,query cell";
+  for (int key = 0; key < most; ++key) figure.csv += ",key cell " + std::to_string(key);
+  figure.csv += '\n';
   Scale scale{0, brightest};
   bool any = false;
   for (const AttentionMap::Panel& panel : map.panels) {
@@ -331,8 +335,8 @@ Figure draw(const AttentionMap& map) {
     figure.panels.push_back({left + side + 6, top + side + 24, panel.title, html});
     for (std::size_t query = 0; query < size; ++query) {
       figure.csv += csv_field(panel.title) + ',' + std::to_string(query);
-      for (std::size_t key = 0; key <= query; ++key)
-        figure.csv += ',' + exact(panel.values[query * size + key]);
+      for (std::size_t key = 0; key < static_cast<std::size_t>(most); ++key)
+        figure.csv += ',' + (key <= query ? exact(panel.values[query * size + key]) : "");
       figure.csv += '\n';
     }
   }

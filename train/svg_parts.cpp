@@ -99,16 +99,18 @@ Axis step_axis(Range range, int wanted) {
 }
 
 Axis tight_axis(const Range& range, bool logarithmic, int wanted) {
-  Axis axis = logarithmic ? logarithmic_axis(range) : linear_axis(range, wanted);
-  if (range.high > range.low) {
+  // Ticks of round numbers may lie beyond the ends: where fewer than three are left, there must be more.
+  for (const int most = wanted + 3;; ++wanted) {
+    Axis axis = logarithmic ? logarithmic_axis(range) : linear_axis(range, wanted);
+    if (!(range.high > range.low)) return axis;
     axis.low = range.low;
     axis.high = range.high;
     const double room = 1e-6;
     std::erase_if(axis.ticks, [&](const Tick& tick) {
       return axis.place(tick.value) < -room || axis.place(tick.value) > 1 + room;
     });
+    if (logarithmic || axis.ticks.size() >= 3 || wanted == most) return axis;
   }
-  return axis;
 }
 
 double Axis::label_width() const {

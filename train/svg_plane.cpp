@@ -16,24 +16,33 @@ struct Plane {
   bool unit_circle = false;
 };
 
-Plane plane_of(const std::vector<ScatterFigure::Panel>& panels) {
+// What one panel or several need of the plane.
+struct Extent {
   Range real, imaginary;
-  real.include(0);
-  imaginary.include(0);
-  const auto include = [&](const Points& points) {
+
+  Extent() {
+    real.include(0);
+    imaginary.include(0);
+  }
+  void include(const Points& points) {
     for (const ChartPoint& p : points) {
       if (!drawable(p)) continue;
       real.include(p.x);
       imaginary.include(p.y);
     }
-  };
-  for (const ScatterFigure::Panel& panel : panels) {
+  }
+  void include(const ScatterFigure::Panel& panel) {
     include(panel.points);
     for (const Points& points : panel.earlier) include(points);
   }
+  double reach() const { return std::max({-real.low, real.high, -imaginary.low, imaginary.high}); }
+};
+
+Plane plane_of(const Extent& extent) {
+  Range real = extent.real, imaginary = extent.imaginary;
   Plane plane;
-  // A circle that would only make the points small is not drawn.
-  plane.unit_circle = std::max({-real.low, real.high, -imaginary.low, imaginary.high}) > 0.7;
+  // A circle that would only make the points small is not drawn, nor one that would be a speck.
+  plane.unit_circle = extent.reach() > 0.7 && extent.reach() < 40;
   if (plane.unit_circle) {
     for (Range* range : {&real, &imaginary}) {
       range->include(-1);
@@ -93,8 +102,9 @@ std::string draw_state(const Points& points, const Plane& plane, double left) {
   if (spots.empty()) return "";
   mean.x /= count;
   mean.y /= count;
-  return path("c1 spots", spots) +
-         path("c2 line dotted", cross(x_of(mean.x), y_of(mean.y)), "mean " + complex_number(mean));
+  // The mean below the points: a concentrated spectrum hides it, not the other way round.
+  return path("c2 line dotted", cross(x_of(mean.x), y_of(mean.y)), "mean " + complex_number(mean)) +
+         path("c1 spots", spots);
 }
 
 Figure::Panel draw_panel(const ScatterFigure::Panel& panel, const Plane& plane) {
@@ -103,7 +113,7 @@ Figure::Panel draw_panel(const ScatterFigure::Panel& panel, const Plane& plane) 
   const auto x_of = [&](double x) { return left + side * plane.real.place(x); };
   const auto y_of = [&](double y) { return bottom - side * plane.imaginary.place(y); };
 
-  std::string html = text(left, 12, "start", panel.title);
+  std::string html = text(left, 12, "start", cut_to(panel.title, side - width_of(plane.real.unit)));
   html += text(right, 12, "end", plane.real.unit);
   html += box("grid", left, top, side, side);
   html += rule("axis faint", left, y_of(0), right, y_of(0));
@@ -154,11 +164,35 @@ Figure draw(const ScatterFigure& figure) {
            std::to_string(panel.earlier.size() + 1) + " states",
            std::to_string(std::max<std::size_t>(figure.states.size(), 1)));
   }
-  const Plane plane = plane_of(figure.panels);
-  for (const ScatterFigure::Panel& panel : figure.panels)
-    if (std::any_of(panel.points.begin(), panel.points.end(),
-                    [](const ChartPoint& p) { return drawable(p); }))
+  // Panels that reach much farther than most have a scale of their own, or the others would show nothing.
+  std::vector<double> reaches;
+  for (const ScatterFigure::Panel& panel : figure.panels) {
+    Extent own;
+    own.include(panel);
+    reaches.push_back(own.reach());
+  }
+  const double most = far_from(reaches);
+  Extent shared;
+  for (std::size_t i = 0; i < figure.panels.size(); ++i)
+    if (reaches[i] <= most) shared.include(figure.panels[i]);
+  const Plane plane = plane_of(shared);
+  std::string others;
+  for (std::size_t i = 0; i < figure.panels.size(); ++i) {
+    const ScatterFigure::Panel& panel = figure.panels[i];
+    if (std::none_of(panel.points.begin(), panel.points.end(),
+                     [](const ChartPoint& p) { return drawable(p); }))
+      continue;
+    if (reaches[i] <= most) {
       drawn.panels.push_back(draw_panel(panel, plane));
+      continue;
+    }
+    Extent own;
+    own.include(panel);
+    drawn.panels.push_back(draw_panel(panel, plane_of(own)));
+    others += (others.empty() ? "" : ", ") + panel.title;
+  }
+  if (!others.empty())
+    drawn.note += (drawn.note.empty() ? "" : " ") + std::string("On a scale of its own: ") + others + ".";
   if (drawn.panels.empty()) return drawn;
   drawn.states = figure.states;
   drawn.csv = numbers(figure);

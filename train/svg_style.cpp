@@ -145,7 +145,7 @@ std::string chart_style() {
 .player input { flex: 1; max-width: 24rem; accent-color: var(--c1); }
 [hidden] { display: none !important; }
 @media screen and (max-width: 620px) { .sheet > .wide { min-width: 560px; } .panels { grid-template-columns: repeat(auto-fill, minmax(min(0.75 * var(--panel), 100%), 1fr)); gap: 1rem 0.75rem; } }
-@media print { .have, .player button, .player input { display: none !important; } }
+@media print { .chart svg.panel { max-height: 90vh; } .have, .player button, .player input { display: none !important; } }
 )";
 }
 
@@ -165,8 +165,10 @@ for (const figure of document.querySelectorAll('figure.chart')) {
     button.onclick = () => {
       const sheet = figure.querySelector('template').content.firstElementChild.cloneNode(true);
       sheet.querySelector('style').textContent = style;
+      const state = figure.querySelector('.player output');
+      if (state) sheet.querySelector('.title').textContent += ', ' + state.textContent;
       for (const panel of panels) sheet.append(panel.cloneNode(true));
-      for (const state of sheet.querySelectorAll('.state[display=none]')) state.remove();
+      for (const hidden of sheet.querySelectorAll('.state[display=none]')) hidden.remove();
       save(figure.id + '.svg', 'image/svg+xml', new XMLSerializer().serializeToString(sheet));
     };
   }
@@ -178,6 +180,7 @@ for (const figure of document.querySelectorAll('figure.chart')) {
   const stop = () => { clearInterval(timer); timer = 0; play.textContent = 'Play'; };
   const go = (state) => {
     range.value = state;
+    range.setAttribute('aria-valuetext', names[state]);
     player.querySelector('output').textContent = names[state];
     for (const panel of panels)
       panel.querySelectorAll('.state').forEach((g, i) =>
