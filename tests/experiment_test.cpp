@@ -342,6 +342,47 @@ TEST_CASE("of many arms, a page draws the best and leaves out what has not run",
   CHECK(!contains(html, "lr 17</th><td class=\"number\""));
 }
 
+TEST_CASE("the page of a plan: an arm beyond the scale is in the note and the CSV", "[experiment]") {
+  const Folder folder;
+  json written = two_arms(1);
+  for (const char* arm : {"c", "d", "e"}) written["arms"][arm] = written["arms"]["b"];
+  const Plan plan = load(folder, written);
+  PlanResults p{&plan, {}, {}};
+  double value = 1;
+  for (const Arm& arm : plan.arms) {
+    p.results.push_back(planted(plan, arm.name, 1, {{"valid.loss", 1}}));
+    p.results.back().curves = {{"valid.loss", -1, {10}, {1}},
+                               {"attn.entropy.normalised", 0, {10}, {arm.name == "e" ? -35102 : value++}}};
+  }
+  p.summary = summarise(plan, p.results);
+  for (const Content& content : section_of(p).contents) {
+    for (const Figure& figure : content.figures) {
+      if (figure.id != "small-attn-entropy-normalised") continue;
+      CHECK(contains(figure.csv, "e,10,-35102"));
+      CHECK(figure.legend.size() == 4);
+      CHECK(figure.note == "Beyond the scale: e, at the end -35,102.");
+      return;
+    }
+  }
+  FAIL("there is no such figure");
+}
+
+TEST_CASE("the page of a plan that is half done: not finished, in the badge and in words", "[experiment]") {
+  const Folder folder;
+  json written = two_arms(3);
+  written["predictions"] = {predicts("lower", 0)};
+  const Plan plan = load(folder, written);
+  PlanResults p{&plan, planted_pairs(plan, "valid.loss", {-1, -1.1}), {}};
+  p.summary = summarise(plan, p.results);
+  const std::vector<Claim> claims = claims_of({p});
+  REQUIRE(claims.size() == 1);
+  CHECK(claims[0].verdict == Claim::Verdict::unfinished);
+  CHECK(claims[0].reason == "0 of 1 prediction holds; 1 is not finished.");
+  CHECK(claims[0].predictions.at(0).verdict == Claim::Verdict::unfinished);
+  CHECK(claims[0].predictions.at(0).detail ==
+        "Validation loss, b against a: lower predicted; not finished: 2 of 3 pairs");
+}
+
 TEST_CASE("a claim is reproduced, partly, not, or not run yet", "[experiment]") {
   const Folder folder;
   const auto claim = [&](const std::vector<json>& predictions, const std::vector<double>& differences) {
@@ -360,7 +401,7 @@ TEST_CASE("a claim is reproduced, partly, not, or not run yet", "[experiment]") 
   CHECK(claim({predicts("higher", 0)}, noise) == "undecided: its prediction");
   CHECK(claim({predicts("higher", 0), predicts("higher", 20)}, noise) ==
         "not reproduced; contradicted: \"higher\"; undecided: \"higher\"");
-  CHECK(claim({predicts("lower", 0)}, {-1, -1.1, -0.9}) == "not run yet: 0 of 1 prediction judged so far");
+  CHECK(claim({predicts("lower", 0)}, {-1, -1.1, -0.9}) == "not finished: 0 of 1 prediction judged so far");
   CHECK(claim({}, lower) == "not run yet: no prediction speaks of it");
 }
 

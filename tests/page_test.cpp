@@ -385,6 +385,7 @@ TEST_CASE("interval plot: rows, headings, reference, odd numbers", "[page]") {
     }
   }
   CHECK(draw(IntervalPlot{.title = "t"}).panels.empty());
+  CHECK(contains(show(draw(IntervalPlot{.title = "t"})), "nothing to draw yet"));
 }
 
 TEST_CASE("interval plot: a row far from most does not make dots of them", "[page]") {
@@ -396,6 +397,10 @@ TEST_CASE("interval plot: a row far from most does not make dots of them", "[pag
   const Figure figure = draw(plot);
   check_figure(figure);
   CHECK(figure.note == "An arrow goes on beyond the axis.");
+  const std::string& svg = figure.panels.at(0).svg;
+  const std::string far = svg.substr(svg.rfind("<path"), 200);  // both ends are arrows to the right: no cap
+  CHECK(count(far.substr(0, far.find("/>")), "v8") == 0);
+  CHECK(contains(far, "far: 12.5 [12, 13]"));
   CHECK(count(figure.panels.at(0).svg, "<circle") == 7);
   CHECK(contains(figure.panels.at(0).svg, ">12.5 [12, 13]<"));
   CHECK(parse_csv(figure.csv).back() == std::vector<std::string>{"far", "12.5", "12", "13"});
@@ -411,7 +416,7 @@ TEST_CASE("far_from: the exception, not the many, and nothing of few", "[page]")
   CHECK(std::isinf(far_from({1, 1, 100, 100, 1})));
   CHECK(std::isinf(far_from({0, 0, 0, 0, 1})));
   CHECK(std::isinf(far_from({})));
-  CHECK(contains(show(draw(IntervalPlot{.title = "t"})), "nothing to draw yet"));
+  CHECK(std::isinf(far_from({1, 2, 1, 100}, 100)));
 }
 
 // ---- Heat maps
@@ -584,7 +589,8 @@ TEST_CASE("complex plane: a panel that reaches far has a scale of its own", "[pa
   check_figure(figure);
   REQUIRE(figure.panels.size() == 5);
   CHECK(figure.panels[0].states.at(0) == alone);
-  CHECK(figure.note == "Seed 1. On a scale of its own: far.");
+  CHECK(figure.note == "Seed 1. The panels have the same scale, but for: far.");
+  CHECK(figure.legend.size() == 3);  // the others have a unit circle
 }
 
 }  // namespace

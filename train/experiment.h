@@ -175,10 +175,11 @@ struct PredictionSummary {
   std::vector<double> differences;  // by seed
   double effect = 0;
   Interval t{}, bootstrap{};
-  std::size_t planned = 0, failed = 0;  // pairs; a pair fails where one of its runs did
-  std::string words;                    // the verdict as a sentence
-  std::string evidence;                 // what it rests on: "5 pairs", "4000 draws"
-  std::string command;                  // what to type to see it
+  std::size_t planned = 0, over = 0, failed = 0;  // pairs: over when both runs have ended, failed if one has
+  bool hidden = false;                            // of the test set, until all runs of the plan are there
+  std::string words;                              // the verdict as a sentence
+  std::string evidence;                           // what it rests on: "5 pairs", "4000 draws"
+  std::string command;                            // what to type to see it
 };
 
 struct Summary {
@@ -219,7 +220,7 @@ std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries,
 std::vector<std::string> remarks(const Summary& summary);
 // What makes the results of a plan: "build/bin/experiment PLAN", and with what it was loaded.
 std::string command_of(const Plan& plan);
-// "5 arms x 2 seeds x 1000 updates"
+// "5 arms x 2 seeds x 1,000 updates"
 std::string budget_text(const Plan& plan);
 // What is said of a plan without results.
 std::string not_run_text(const Plan& plan);

@@ -40,7 +40,7 @@ constexpr Named all_named[] = {
 // "0.0123", "-35,100", "3.12e+09": as a person would write it.
 std::string readable(double value, int digits) {
   const double size = std::fabs(value);
-  return size >= std::pow(10, digits) && size < 1e7 ? grouped(value) : concise(value, digits);
+  return size >= std::pow(10, digits) - 0.5 && size < 1e7 ? grouped(value) : concise(value, digits);
 }
 
 // Other measures are called what plans call them.
@@ -103,19 +103,20 @@ int colour_of(const PlanResults& p, const std::string& arm) {
   return -1;
 }
 
-// Where arms are left out: how many are drawn, and which, if the others are not too many to be named.
+// Which arms have no colour: by name, or, if they are many, which have one.
 std::string left_out(const PlanResults& p) {
   constexpr std::size_t few = 8;
   std::vector<std::string> others;
   for (const Arm& arm : p.plan->arms)
     if (colour_of(p, arm.name) < 0) others.push_back(arm.name);
   if (others.empty()) return "";
-  const std::size_t all = p.plan->arms.size();
-  std::string text =
-      " " + std::to_string(all - others.size()) + " of " + std::to_string(all) + " arms are drawn";
-  if (others.size() > few)
-    return text + ": the baseline, the first of which predictions speak, and the best.";
-  text += ", not: ";
+  if (others.size() > few) {
+    const bool ordered = !p.plan->measures.empty() && lower_is_better(p.plan->measures[0]);
+    return std::string(" Of the arms are drawn: the baseline") +
+           (p.plan->predictions.empty() ? "" : ", the first of which predictions speak") +
+           (ordered ? ", the best." : ", the first of the plan.");
+  }
+  std::string text = " Not drawn: ";
   for (const std::string& arm : others) text += (&arm == &others[0] ? "" : "; ") + arm;
   return text + ".";
 }
@@ -192,8 +193,8 @@ std::vector<Series> arm_lines(const PlanResults& p, CurveOf curve_of) {
   return lines;
 }
 
-// An arm that goes ten times as far from 0 as most would leave nothing to be seen of the others: the note
-// tells where it goes.
+// An arm that goes a hundred times as far from 0 as most would leave nothing to be seen of the others: the
+// note tells how far.
 void leave_out_far(LineChart& chart) {
   std::vector<double> reaches;
   for (const Series& series : chart.series) {
@@ -201,18 +202,14 @@ void leave_out_far(LineChart& chart) {
     for (const ChartPoint& point : series.points) reach = std::max(reach, std::fabs(point.y));
     reaches.push_back(reach);
   }
-  const double most = far_from(reaches);
-  std::vector<Series> near;
+  const double most = far_from(reaches, 100);
   for (std::size_t i = 0; i < reaches.size(); ++i) {
     Series& series = chart.series[i];
-    if (reaches[i] <= most) {
-      near.push_back(std::move(series));
-      continue;
-    }
-    chart.note += (chart.note.empty() ? "" : " ") + std::string("Not drawn, as it is far from all others: ") +
-                  series.label + ", at the end " + readable(series.points.back().y, 3) + ".";
+    series.drawn = reaches[i] <= most;
+    if (!series.drawn)
+      chart.note += (chart.note.empty() ? "" : " ") + std::string("Beyond the scale: ") + series.label +
+                    ", at the end " + readable(series.points.back().y, 3) + ".";
   }
-  chart.series = std::move(near);
 }
 
 // Without lines if no run has such a curve.
@@ -246,7 +243,6 @@ LineChart differences_of(const PlanResults& p, const std::string& name) {
   chart.note = over_seeds(p, "Differences to " + p.plan->baseline, ", seed by seed; lines are means");
   if (lower_is_better(name)) chart.note += " Below 0 is better.";
   chart.note += left_out(p);
-  leave_out_far(chart);
   return chart;
 }
 
@@ -272,13 +268,29 @@ std::vector<Content> curves(const PlanResults& p) {
     small.push_back(draw(chart));
   }
   if (!small.empty()) {
-    contents.emplace_back(remark("Spectra and attention: means over layers and heads, too."));
+    const bool of_layers = std::any_of(small.begin(), small.end(), [&](const Figure& figure) {
+      return figure.id.starts_with(p.plan->name + "-attn") || figure.id.starts_with(p.plan->name + "-qk");
+    });
+    if (of_layers)
+      contents.emplace_back(remark(
+          "Attention and spectra: means over layers and heads; largest logits: of all heads, the mean over "
+          "layers."));
     contents.emplace_back(small, true);
   }
   return contents;
 }
 
 // ---- Differences
+
+// When it is that a measure was read (experiment.h).
+std::string when(const std::string& measure) {
+  if (measure == "valid.loss" || measure == "valid.perplexity" || measure == "valid.excess")
+    return ", the best";
+  if (measure.starts_with("context.") || measure.starts_with("test.")) return ", best checkpoint";
+  for (const char* over_all : {".mean", ".min", ".max"})
+    if (measure.ends_with(over_all)) return "";
+  return " at the end";
+}
 
 // A row an arm, a figure a measure. Where there are many arms, only the first measure, the best on top: the
 // table has the rest.
@@ -293,11 +305,12 @@ std::vector<Content> forests(const PlanResults& p) {
   for (std::size_t m = 0; !arms.empty() && m < arms[0]->measures.size(); ++m) {
     const std::string& measure = arms[0]->measures[m].measure;
     const char* unit = named(measure).unit;
-    IntervalPlot plot{.id = p.plan->name + "-difference-" + slug(measure),
-                      .title = std::string(named(measure).title) + " at the end, against " + p.plan->baseline,
-                      .x_label = "difference" + (*unit != 0 ? std::string(" in ") + unit : "") +
-                                 (p.plan->seeds.size() > 1 ? ", 95 % t interval" : ", one seed"),
-                      .value_label = "difference in " + measure};
+    IntervalPlot plot{
+        .id = p.plan->name + "-difference-" + slug(measure),
+        .title = std::string(named(measure).title) + when(measure) + ", against " + p.plan->baseline,
+        .x_label = "difference" + (*unit != 0 ? std::string(" in ") + unit : "") +
+                   (p.plan->seeds.size() > 1 ? ", 95 % t interval" : ", one seed"),
+        .value_label = "difference in " + measure};
     for (const ArmSummary* arm : arms) {
       const MeasureSummary& s = arm->measures[m];
       if (s.differences.empty()) continue;
@@ -344,7 +357,7 @@ std::string arm_table(const PlanResults& p) {
   Table table{.caption = p.plan->seeds.size() > 1 ? "Arms: mean ± standard error over seeds" : "Arms",
               .columns = {{"arm"}, {"runs", true, "with those that failed"}, {"failed", true}}};
   for (const MeasureSummary& m : p.summary.arms.at(0).measures)
-    table.columns.push_back({named(m.measure).title, true, m.measure});
+    table.columns.push_back({named(m.measure).title + when(m.measure), true, m.measure});
   table.columns.push_back({"CPU seconds, last process", true,
                            "of a run that was resumed only what came after; machines may differ"});
   for (const ArmSummary& arm : p.summary.arms) {
@@ -428,8 +441,7 @@ std::vector<Content> spectra(const PlanResults& p) {
         }
       }
     }
-    figure.note = "Seed " + std::to_string(seed) +
-                  ". Real parts to the right, imaginary parts upwards; all panels have the same scale." +
+    figure.note = "Seed " + std::to_string(seed) + ". Real parts to the right, imaginary parts upwards." +
                   (all > most ? " The first head of the first layer of each arm." : "") + left_out(p);
     return {draw(figure)};
   }
@@ -560,27 +572,28 @@ std::string told(const PredictionSummary& p) {
 }
 
 Claim::Verdict verdict_of(const PredictionSummary& p) {
-  const bool begun = p.judgement == Judgement::not_run && !p.differences.empty();
+  const bool begun = p.judgement == Judgement::not_run && p.over > 0;
   return begun ? Claim::Verdict::unfinished : verdict_of(p.judgement);
 }
 
 // "3 of 4 predictions hold; 1 is undecided"
 std::string counts(const ClaimSummary& c) {
-  std::map<Judgement, std::size_t> number;
-  for (const PredictionSummary* p : c.predictions) ++number[p->judgement];
-  const std::size_t all = c.predictions.size(), holds = number[Judgement::holds];
+  std::map<std::string, std::size_t> number;
+  for (const PredictionSummary* p : c.predictions)
+    ++number[p->judgement == Judgement::not_run && p->over > 0 ? "not finished" : text_of(p->judgement)];
+  const std::size_t all = c.predictions.size(), holds = number["holds"];
   if (all == 0) return "No prediction speaks of it.";
   std::string text = std::to_string(holds) + " of " + count_text(all, "prediction");
   text += holds == 1 || all == 1 ? " holds" : " hold";
-  for (const Judgement other : {Judgement::contradicted, Judgement::undecided, Judgement::not_run}) {
+  for (const char* other : {"contradicted", "undecided", "not finished", "not run yet"}) {
     if (number[other] == 0) continue;
-    text += "; " + std::to_string(number[other]) + (number[other] == 1 ? " is " : " are ") + text_of(other);
+    text += "; " + std::to_string(number[other]) + (number[other] == 1 ? " is " : " are ") + other;
   }
   return text + ".";
 }
 
 // All verdicts at one glance.
-std::string overview(const std::vector<Claim>& claims) {
+std::string overview(const std::vector<Claim>& claims, bool theory) {
   Table table{.columns = {{"claim"}, {"verdict"}, {"predictions"}}, .sortable = false, .heads = false};
   for (const Claim& claim : claims) {
     Cell name(claim.text), verdict(words_of(claim.verdict));
@@ -589,15 +602,20 @@ std::string overview(const std::vector<Claim>& claims) {
     verdict.html = badge(claim.verdict);
     table.rows.push_back({name, verdict, Cell(claim.reason)});
   }
-  return show(table) +
-         remark(
-             "A prediction says which measure of which arm is lower, higher or near, against which other. It "
-             "holds if the whole 95 % interval is inside of what was predicted, is contradicted if the whole "
-             "of it is outside, and is undecided otherwise. A claim is reproduced if all its predictions "
-             "hold; under these conditions, if some do: they are the conditions, and the others are listed "
-             "with them; not reproduced if none holds and one is contradicted at least. It is judged when "
-             "all its runs are there. Predictions about training were written before the runs; those about "
-             "random walks repeat what was known.");
+  std::string rule =
+      "A prediction says which measure of which arm is lower, higher or near, against which other. It holds "
+      "if "
+      "the whole 95 % interval is inside of what was predicted, is contradicted if the whole of it is "
+      "outside, "
+      "and is undecided otherwise. A claim is reproduced if all its predictions hold; under these "
+      "conditions, if "
+      "some do: they are the conditions, and the others are listed with them; not reproduced if none holds "
+      "and "
+      "one is contradicted at least. It is judged when all its runs are there. Predictions about training "
+      "stand "
+      "in the plans before the runs";
+  rule += theory ? "; those about random walks repeat what was known." : ".";
+  return show(table) + remark(rule);
 }
 
 // For claims of the paper: what its words and ours mean.
@@ -620,20 +638,34 @@ std::string words() {
           "t intervals of these."));
 }
 
-// What makes this page from the results.
+// The command of a plan, with the folder of its results where that is not the plan's own.
+std::string command_with_results(const PlanResults& p) {
+  const std::string command = command_of(*p.plan), placeholder = "FOLDER";
+  if (p.folder.empty()) return command;
+  const std::size_t at = command.find(placeholder);
+  if (at == std::string::npos) return command + " --results " + p.folder;
+  return std::string(command).replace(at, placeholder.size(), p.folder);
+}
+
+// What makes this page from the results, where one folder has them all.
 std::string page_command(const std::vector<PlanResults>& plans, bool theory) {
-  std::string lines = "# this page, from the results that are there\nmake";
-  if (theory) lines += " && build/bin/localize --out runs/localize";
-  lines += "\nbuild/bin/experiment";
-  for (const PlanResults& p : plans) lines += " " + p.plan->path;
-  lines += " --summary --page report.html";
-  return commands(lines + (theory ? " --theory runs/localize/localize.json" : ""));
+  std::string paths, rest = " --summary --page report.html";
+  for (const PlanResults& p : plans) {
+    paths += " " + p.plan->path;
+    if (p.folder != plans[0].folder || p.plan->with != plans[0].plan->with) return "";
+  }
+  if (!plans[0].folder.empty()) rest += " --results " + plans[0].folder;
+  if (!plans[0].plan->with.empty()) rest += " --with '" + plans[0].plan->with + "'";
+  if (theory) rest += " --theory runs/localize/localize.json";
+  return commands(std::string("# this page, from the results that are there\nmake") +
+                  (theory ? " && build/bin/localize --out runs/localize" : "") + "\nbuild/bin/experiment" +
+                  paths + rest);
 }
 
 }  // namespace
 
 PlanResults read_results(const Plan& plan, const std::string& results) {
-  PlanResults p{&plan, load_results(plan, results), {}};
+  PlanResults p{&plan, load_results(plan, results), {}, results};
   p.summary = summarise(plan, p.results);
   return p;
 }
@@ -652,13 +684,14 @@ std::vector<Claim> claims_of(const std::vector<PlanResults>& plans,
     std::set<std::string> commands;
     for (const PredictionSummary* p : c.predictions) {
       const Prediction& q = p->prediction;
-      claim.predictions.push_back({.text = q.says,
-                                   .verdict = verdict_of(*p),
-                                   .effect = p->effect,
-                                   .low = p->t.low,
-                                   .high = p->t.high,
-                                   .unit = q.measure.ends_with("loss") ? "nats" : "",
-                                   .detail = told(*p)});
+      claim.predictions.push_back(
+          {.text = q.says,
+           .verdict = verdict_of(*p),
+           .effect = p->effect,
+           .low = p->t.low,
+           .high = p->t.high,
+           .unit = std::string_view(named(q.measure).unit).starts_with("nats") ? "nats" : "",
+           .detail = told(*p)});
       commands.insert(p->command);
     }
     for (const std::string& line : commands) claim.command += (claim.command.empty() ? "" : "\n") + line;
@@ -690,11 +723,14 @@ Section section_of(const PlanResults& p) {
   std::string notes;
   for (const std::string& line : remarks(p.summary)) notes += line + "\n\n";
   if (!p.results.empty()) contents.emplace_back(remark(notes));
-  const std::string command = command_of(*p.plan);
-  std::string lines =
-      "# what its results say\n" + command + " --summary\n# runs what has no result yet\n" + command;
-  if (p.plan->with.empty()) lines += "\n# runs all of it again\n" + command + " --results runs/again";
-  contents.emplace_back(commands(lines));
+  const std::string command = command_with_results(p);
+  contents.emplace_back(commands("# what its results say\n" + command + " --summary"));
+  if (p.plan->waits.empty()) {
+    contents.emplace_back(commands("# runs what has no result yet\n" + command));
+    if (p.plan->with.empty() && p.folder.empty())
+      contents.emplace_back(
+          commands("# runs all of it again\n" + command + " --results runs/again --runs runs/again-runs"));
+  }
   return section;
 }
 
@@ -716,7 +752,7 @@ Page experiment_page(const std::vector<PlanResults>& plans, const std::string& t
         "2024): what it claims, what follows from that for runs on one computer, and what was measured. Its "
         "code was not published, and the regulariser and the formulas are our reading of its abstract.";
   if (!claims.empty()) {
-    Section verdicts{"Verdicts", {Content(overview(claims))}};
+    Section verdicts{"Verdicts", {Content(overview(claims, !theory.empty()))}};
     if (of_the_paper) verdicts.contents.emplace_back(words());
     verdicts.contents.emplace_back(page_command(plans, !theory.empty()));
     verdicts.contents.emplace_back(show(claims));

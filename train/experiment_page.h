@@ -13,6 +13,7 @@ struct PlanResults {
   const Plan* plan = nullptr;
   std::vector<RunResult> results;
   Summary summary;
+  std::string folder = "";  // of the result files; "": beside the plan
 };
 // Reads the result files, see load_results().
 PlanResults read_results(const Plan& plan, const std::string& results);

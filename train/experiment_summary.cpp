@@ -48,7 +48,7 @@ PredictionSummary judge_prediction(const Plan& plan, const Prediction& p,
   PredictionSummary s;
   s.prediction = p;
   s.planned = plan.seeds.size();
-  std::size_t over = 0;  // pairs of which both runs have ended, well or not
+  s.hidden = hidden;
   for (const std::uint64_t seed : plan.seeds) {
     std::size_t ended = 0, failed = 0;
     for (const RunResult& result : results) {
@@ -56,10 +56,9 @@ PredictionSummary judge_prediction(const Plan& plan, const Prediction& p,
       ++ended;
       if (result.failed()) ++failed;
     }
-    if (ended == 2) ++over;
+    if (ended == 2) ++s.over;
     if (ended == 2 && failed > 0) ++s.failed;
   }
-  if (hidden) over = 0;
   if (!hidden)
     s.differences =
         paired_differences(values_of(results, p.arm, p.measure), values_of(results, p.against, p.measure));
@@ -69,10 +68,12 @@ PredictionSummary judge_prediction(const Plan& plan, const Prediction& p,
   const std::size_t n = s.differences.size();
   s.evidence = count_text(n, "pair");
   s.command = command_of(plan);
-  if (over < s.planned) {
+  if (hidden || s.over < s.planned) {
     s.judgement = Judgement::not_run;
     s.words = text_of(s.judgement);
-    if (over > 0) s.words = "not finished: " + std::to_string(over) + " of " + count_text(s.planned, "pair");
+    if (s.over > 0)
+      s.words = "not finished: " + std::to_string(s.over) + " of " + count_text(s.planned, "pair") +
+                (hidden ? ", shown when all runs are there" : "");
     return s;
   }
   s.judgement = n < 2 ? Judgement::undecided : judge(p, s.t);
@@ -202,7 +203,9 @@ std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries,
       return text;
     };
     const std::size_t all = c.predictions.size(), open = count(Judgement::not_run);
-    if (open == all)
+    const bool begun = std::any_of(c.predictions.begin(), c.predictions.end(),
+                                   [](const PredictionSummary* p) { return p->over > 0; });
+    if (open == all && !begun)
       c.status = Status::not_run;
     else if (open > 0)
       c.status = Status::unfinished;
@@ -304,7 +307,7 @@ std::vector<std::string> remarks(const Summary& summary) {
     lines.push_back("Differences are to the baseline '" + plan.baseline +
                     "', paired by seed; verdicts are by the t interval of the differences. A percentile "
                     "bootstrap, as the tables in text have it, is too narrow for few seeds.");
-  if (plan.predictions.size() > 1)
+  if (plan.seeds.size() > 1 && plan.predictions.size() > 1)
     lines.push_back("Each of the " + std::to_string(plan.predictions.size()) +
                     " intervals misses with 5 %; they are not corrected for their number.");
   std::string made;

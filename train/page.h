@@ -118,10 +118,10 @@ struct Claim {
     Verdict verdict = Verdict::not_run;
     double effect = unknown, low = unknown, high = unknown;  // and its 95 % interval, if measured
     std::string unit = "";                                   // "nats"
-    std::string detail = "";                                 // "5 seeds, 800 updates"
-  };
-  std::string text = "";    // what is claimed
-  std::string source = "";  // who claims it, where
+    std::string detail = "";  // "Test loss, a against b: lower predicted; 5 pairs"
+  };                          // its badge says holds, contradicted, undecided, ...
+  std::string text = "";      // what is claimed
+  std::string source = "";    // who claims it, where
   Verdict verdict = Verdict::not_run;
   std::string reason = "";  // why this verdict; under which conditions
   std::vector<Prediction> predictions = {};

@@ -155,7 +155,7 @@ Figure eigenvalue_figure(const std::string& run_folder) {
     for (const Reading& reading : readings) figure.states.push_back(at_step(reading.step));
   figure.note = figure.states.empty() ? "At " + at_step(readings.back().step) + ", in the complex plane."
                                       : std::string("In the complex plane, from reading to reading.");
-  figure.note += " All panels have the same scale." + left_out(more);
+  figure.note += left_out(more);
   return draw(figure);
 }
 

@@ -181,12 +181,13 @@ std::string show(const Figure& figure, bool with_legend) {
   if (figure.panels.empty()) return html + "<p class=\"none\">nothing to draw yet</p></figure>\n";
   const Layout layout = layout_of(figure);
   html += "<div class=\"have\"><template>" + frame(figure, layout, "", "") +
-          "</template><button type=\"button\" class=\"save\" aria-label=\"SVG of " +
+          "</template><button type=\"button\" class=\"save\" aria-label=\"SVG, of " +
           escape_html(figure.title) + "\" hidden>SVG</button>";
+  const std::string csv = figure.thinned ? "CSV, thinned" : "CSV";
   if (!figure.csv.empty())
-    html += "<a download=\"" + escape_html(id) + ".csv\" aria-label=\"CSV of " + escape_html(figure.title) +
-            "\" href=\"data:text/csv;charset=utf-8," + percent_encoded(figure.csv) + "\">" +
-            (figure.thinned ? "CSV, thinned" : "CSV") + "</a>";
+    html += "<a download=\"" + escape_html(id) + ".csv\" aria-label=\"" + csv + ", of " +
+            escape_html(figure.title) + "\" href=\"data:text/csv;charset=utf-8," +
+            percent_encoded(figure.csv) + "\">" + csv + "</a>";
   html += "</div>\n";
   if (with_legend) html += legend_of(figure.legend);
   const bool several = figure.panels.size() > 1 || figure.panels[0].width < 240;
@@ -227,12 +228,12 @@ std::vector<ChartPoint> smooth(const std::vector<ChartPoint>& points, std::size_
   return out;
 }
 
-double far_from(std::vector<double> reaches) {
+double far_from(std::vector<double> reaches, double times) {
   const auto none = std::numeric_limits<double>::infinity();
   if (reaches.size() < 4) return none;
   const auto middle = reaches.begin() + static_cast<std::ptrdiff_t>(reaches.size() / 2);
   std::nth_element(reaches.begin(), middle, reaches.end());
-  const double limit = 10 * *middle;
+  const double limit = times * *middle;
   const auto far = static_cast<std::size_t>(
       std::count_if(reaches.begin(), reaches.end(), [&](double reach) { return reach > limit; }));
   return limit > 0 && far > 0 && 4 * far <= reaches.size() ? limit : none;

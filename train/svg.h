@@ -58,6 +58,7 @@ struct Series {
   std::vector<ChartPoint> points = {};   // by increasing x
   std::vector<ChartSpread> spread = {};  // by increasing x: least and greatest, mean +- standard error, ...
   bool bars = false;                     // the spread as error bars; else as a band behind all lines
+  bool drawn = true;                     // else only in the CSV
 };
 
 struct LineChart {
@@ -153,7 +154,8 @@ struct AttentionMap {
 // Error if a panel's values are not size x size.
 Figure draw(const AttentionMap& map);
 
-// ---- Numbers in the complex plane: small panels of one scale, equal on both axes and in all panels
+// ---- Numbers in the complex plane: small panels, the scale equal on both axes and, but for those
+// that reach far, in all of them
 
 struct ScatterFigure {
   struct Panel {
@@ -168,8 +170,9 @@ struct ScatterFigure {
 };
 
 // Each panel has axes through 0, the mean of its points as a cross, and the unit circle unless all points are
-// far inside. Panels that reach ten times as far as most have a scale of their own, and the note says so. A
-// panel without a finite point is left out. Error if a panel has another number of states.
+// far inside, or some beyond 40. Panels that reach ten times as far as most have a scale of their own; the
+// note tells the scale. A panel without a finite point is left out. Error if a panel has another number of
+// states.
 Figure draw(const ScatterFigure& figure);
 
 // ---- What all of these need
@@ -183,10 +186,9 @@ std::string chart_script();
 // in place. Points that are not finite are left out.
 std::vector<ChartPoint> smooth(const std::vector<ChartPoint>& points, std::size_t reach);
 
-// Of at least four reaches (0 or more): beyond which one is so far from most that a scale with it would show
-// nothing of the others, ten times their median. Infinity if there is none, or if many are: more than a
-// quarter.
-double far_from(std::vector<double> reaches);
+// Of at least four reaches (0 or more): beyond which one is so far from most that a scale with it would
+// show nothing of the others, `times` their median. Infinity if there is none, or if more than a quarter are.
+double far_from(std::vector<double> reaches, double times = 10);
 
 // Text that stands in a page as it is: &, <, >, " escaped, control characters replaced.
 std::string escape_html(std::string_view text);

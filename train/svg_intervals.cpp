@@ -90,11 +90,6 @@ Figure draw(const IntervalPlot& plot) {
     return x_of(x) < left ? -1 : 1;
   };
 
-  if (cut) {
-    figure.note += (figure.note.empty() ? "" : " ");
-    figure.note += "An arrow goes on beyond the axis.";
-  }
-
   std::string html;
   for (const Tick& tick : axis.ticks) {
     html += rule("grid", x_of(tick.value), top, x_of(tick.value), bottom);
@@ -122,7 +117,7 @@ Figure draw(const IntervalPlot& plot) {
       std::string d = to('M', place(row.low), y) + to('L', place(row.high), y);
       for (const double x : {row.low, row.high})
         d += beyond(x) != 0 ? arrow(place(x), y, beyond(x)) : to('M', place(x), y - 4) + "v8";
-      html += path(colour + " line", d);
+      html += path(colour + " line", d, row.label + ": " + in_digits(row, 6));
     }
     if (!drawable(row.value, plot.logarithmic)) continue;
     if (beyond(row.value) == 0)
@@ -130,6 +125,12 @@ Figure draw(const IntervalPlot& plot) {
     else if (!has_interval(row, plot.logarithmic))
       html += path(colour + " line", arrow(place(row.value), y, beyond(row.value)));
   }
+  const auto is_cut = [&](const IntervalPlot::Row& row) {
+    return beyond(row.value) != 0 ||
+           (has_interval(row, plot.logarithmic) && beyond(row.low) + beyond(row.high) != 0);
+  };
+  if (cut && std::any_of(plot.rows.begin(), plot.rows.end(), is_cut))
+    figure.note += std::string(figure.note.empty() ? "" : " ") + "An arrow goes on beyond the axis.";
   figure.panels.push_back({double(plot.width), bottom + 42, plot.title, html});
   return figure;
 }

@@ -180,6 +180,7 @@ Figure draw(const LineChart& chart) {
     y_range.include(high);
   };
   for (const Series& series : chart.series) {
+    if (!series.drawn) continue;
     for (const ChartPoint& p : series.points)
       if (svg::drawable(p, chart.logarithmic)) include(p.x, p.y, p.y);
     for (const ChartSpread& s : series.spread)
@@ -200,12 +201,14 @@ Figure draw(const LineChart& chart) {
   sheet.x_of = {x_axis, left, right, has_zero};
 
   std::string html = axes(chart, sheet);
-  for (const Series& series : chart.series) html += spread(series, sheet);
-  for (const Series& series : chart.series) html += line(series, sheet, chart);
+  for (const Series& series : chart.series)
+    if (series.drawn) html += spread(series, sheet);
+  for (const Series& series : chart.series)
+    if (series.drawn) html += line(series, sheet, chart);
   figure.panels.push_back({double(chart.width), double(chart.height), chart.title, html});
   if (chart.legend) {
     for (const Series& series : chart.series) {
-      if (series.label.empty() || (series.points.empty() && series.spread.empty())) continue;
+      if (!series.drawn || series.label.empty() || (series.points.empty() && series.spread.empty())) continue;
       std::string picture = line_picture(series.colour, series.look);
       if (!series.spread.empty() && !series.bars)
         picture = path(colour_class(series.colour) + " band", "M1 0H25V10H1z") + picture;

@@ -10,7 +10,7 @@ namespace {
 using namespace svg;
 using Points = std::vector<ChartPoint>;
 
-// The frame of all panels: `real` and `imaginary` are equally long, and contain 0.
+// The frame of panels of one scale: `real` and `imaginary` are equally long, and contain 0.
 struct Plane {
   Axis real, imaginary;
   bool unit_circle = false;
@@ -165,40 +165,40 @@ Figure draw(const ScatterFigure& figure) {
            std::to_string(std::max<std::size_t>(figure.states.size(), 1)));
   }
   // Panels that reach much farther than most have a scale of their own, or the others would show nothing.
+  std::vector<Extent> extents(figure.panels.size());
   std::vector<double> reaches;
-  for (const ScatterFigure::Panel& panel : figure.panels) {
-    Extent own;
-    own.include(panel);
-    reaches.push_back(own.reach());
+  for (std::size_t i = 0; i < extents.size(); ++i) {
+    extents[i].include(figure.panels[i]);
+    reaches.push_back(extents[i].reach());
   }
   const double most = far_from(reaches);
   Extent shared;
-  for (std::size_t i = 0; i < figure.panels.size(); ++i)
+  for (std::size_t i = 0; i < extents.size(); ++i)
     if (reaches[i] <= most) shared.include(figure.panels[i]);
-  const Plane plane = plane_of(shared);
+  bool circle = false;
   std::string others;
-  for (std::size_t i = 0; i < figure.panels.size(); ++i) {
+  for (std::size_t i = 0; i < extents.size(); ++i) {
     const ScatterFigure::Panel& panel = figure.panels[i];
     if (std::none_of(panel.points.begin(), panel.points.end(),
                      [](const ChartPoint& p) { return drawable(p); }))
       continue;
-    if (reaches[i] <= most) {
-      drawn.panels.push_back(draw_panel(panel, plane));
-      continue;
-    }
-    Extent own;
-    own.include(panel);
-    drawn.panels.push_back(draw_panel(panel, plane_of(own)));
-    others += (others.empty() ? "" : ", ") + panel.title;
+    const Plane plane = plane_of(reaches[i] <= most ? shared : extents[i]);
+    drawn.panels.push_back(draw_panel(panel, plane));
+    circle = circle || plane.unit_circle;
+    if (reaches[i] > most) others += (others.empty() ? "" : ", ") + panel.title;
   }
-  if (!others.empty())
-    drawn.note += (drawn.note.empty() ? "" : " ") + std::string("On a scale of its own: ") + others + ".";
+  if (drawn.panels.size() > 1) {
+    if (!drawn.note.empty()) drawn.note += ' ';
+    drawn.note +=
+        others.empty() ? "All panels have the same scale" : "The panels have the same scale, but for: ";
+    drawn.note += others + '.';
+  }
   if (drawn.panels.empty()) return drawn;
   drawn.states = figure.states;
   drawn.csv = numbers(figure);
   drawn.legend.push_back({path("c1 spots", spot(13, 5)), figure.points_label});
   drawn.legend.push_back({path("c2 line dotted", cross(13, 5)), "their mean"});
-  if (plane.unit_circle)
+  if (circle)
     drawn.legend.push_back(
         {"<circle class=\"axis\" fill=\"none\" cx=\"13\" cy=\"5\" r=\"4\"/>", "unit circle"});
   return drawn;
