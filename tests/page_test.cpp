@@ -391,6 +391,7 @@ TEST_CASE("interval plot: rows, headings, reference, odd numbers", "[page]") {
 TEST_CASE("interval plot: a row far from most does not make dots of them", "[page]") {
   IntervalPlot plot{.title = "Effects", .value_label = "nats"};
   for (int i = 0; i < 7; ++i) plot.rows.push_back({"near", 0.01 * i, 0.01 * i - 0.02, 0.01 * i + 0.02});
+  plot.rows.push_back({"a heading", nan_value, nan_value, nan_value});
   const Figure without = draw(plot);
   CHECK(without.note == "");
   plot.rows.push_back({"far", 12.5, 12, 13});

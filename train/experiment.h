@@ -176,7 +176,6 @@ struct PredictionSummary {
   double effect = 0;
   Interval t{}, bootstrap{};
   std::size_t planned = 0, over = 0, failed = 0;  // pairs: over when both runs have ended, failed if one has
-  bool hidden = false;                            // of the test set, until all runs of the plan are there
   std::string words;                              // the verdict as a sentence
   std::string evidence;                           // what it rests on: "5 pairs", "4000 draws"
   std::string command;                            // what to type to see it

@@ -48,7 +48,6 @@ PredictionSummary judge_prediction(const Plan& plan, const Prediction& p,
   PredictionSummary s;
   s.prediction = p;
   s.planned = plan.seeds.size();
-  s.hidden = hidden;
   for (const std::uint64_t seed : plan.seeds) {
     std::size_t ended = 0, failed = 0;
     for (const RunResult& result : results) {

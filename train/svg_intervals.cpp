@@ -49,7 +49,6 @@ Figure draw(const IntervalPlot& plot) {
   Figure figure{.id = plot.id, .title = plot.title, .note = plot.note};
   figure.csv = "row," + csv_field(plot.value_label) + ",low,high\n";
   const double most = most_shown(plot);
-  bool cut = false;
   Range range;
   double label_width = 0, digits_width = 0;
   std::vector<std::string> digits;
@@ -62,10 +61,7 @@ Figure draw(const IntervalPlot& plot) {
     label_width = std::max(label_width, width_of(row.label));
     digits_width = std::max(digits_width, width_of(digits.back()));
     const auto include = [&](double x) {
-      if (std::isfinite(most) && std::fabs(x - *plot.reference) > most)
-        cut = true;
-      else
-        range.include(x);
+      if (!std::isfinite(most) || std::fabs(x - *plot.reference) <= most) range.include(x);
     };
     if (drawable(row.value, plot.logarithmic)) include(row.value);
     if (!has_interval(row, plot.logarithmic)) continue;
@@ -86,7 +82,7 @@ Figure draw(const IntervalPlot& plot) {
   const auto x_of = [&](double x) { return left + (right - left) * axis.place(x); };
   const auto place = [&](double x) { return std::clamp(x_of(x), left, right); };
   const auto beyond = [&](double x) {  // the axis: on which side, 0 if it is not
-    if (!cut || std::fabs(x_of(x) - place(x)) < 0.5) return 0;
+    if (!drawable(x, plot.logarithmic) || std::fabs(x_of(x) - place(x)) < 0.5) return 0;
     return x_of(x) < left ? -1 : 1;
   };
 
@@ -127,9 +123,9 @@ Figure draw(const IntervalPlot& plot) {
   }
   const auto is_cut = [&](const IntervalPlot::Row& row) {
     return beyond(row.value) != 0 ||
-           (has_interval(row, plot.logarithmic) && beyond(row.low) + beyond(row.high) != 0);
+           (has_interval(row, plot.logarithmic) && (beyond(row.low) != 0 || beyond(row.high) != 0));
   };
-  if (cut && std::any_of(plot.rows.begin(), plot.rows.end(), is_cut))
+  if (std::any_of(plot.rows.begin(), plot.rows.end(), is_cut))
     figure.note += std::string(figure.note.empty() ? "" : " ") + "An arrow goes on beyond the axis.";
   figure.panels.push_back({double(plot.width), bottom + 42, plot.title, html});
   return figure;
