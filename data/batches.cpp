@@ -25,6 +25,8 @@ void begin_batch(Batch& batch, const Split& split, Index sequences, Index tokens
   batch.tokens = tokens;
   batch.inputs.resize(at(sequences * tokens));
   batch.targets.resize(at(sequences * tokens));
+  batch.begins.resize(at(sequences));
+  batch.lengths.resize(at(sequences));
   batch.scored = 0;
   batch.floor_nats = split.floor_nats.empty() ? std::numeric_limits<double>::quiet_NaN() : 0;
 }
@@ -32,6 +34,8 @@ void begin_batch(Batch& batch, const Split& split, Index sequences, Index tokens
 // Row `row`: the stream from `begin` to `end`, scored from `scored` on, then padding.
 void fill_row(Batch& batch, Index row, const Split& split, std::int32_t first_input, Index begin,
               Index scored, Index end) {
+  batch.begins[at(row)] = begin;
+  batch.lengths[at(row)] = end - begin;
   for (Index t = 0; t < batch.tokens; ++t) {
     const Index position = begin + t;
     const Index cell = row * batch.tokens + t;
@@ -151,9 +155,23 @@ Index ValidationWindows::batches(Index rows) const {
 void ValidationWindows::fill(Batch& batch, Index k, Index rows) const {
   if (k < 0 || k >= batches(rows))
     fail("number of a validation batch", std::to_string(k), "0 to " + std::to_string(batches(rows) - 1));
-  begin_batch(batch, split_, std::min(rows, windows() - k * rows), tokens_);
+  std::vector<Index> chosen(at(std::min(rows, windows() - k * rows)));
+  std::iota(chosen.begin(), chosen.end(), k * rows);
+  fill_rows(batch, chosen);
+}
+
+void ValidationWindows::fill_spread(Batch& batch, Index count) const {
+  check_positive("number of validation windows", count);
+  const Index n = std::min(count, windows());
+  std::vector<Index> chosen;
+  for (Index i = 0; i < n; ++i) chosen.push_back(i * windows() / n);
+  fill_rows(batch, chosen);
+}
+
+void ValidationWindows::fill_rows(Batch& batch, const std::vector<Index>& chosen) const {
+  begin_batch(batch, split_, std::ssize(chosen), tokens_);
   for (Index row = 0; row < batch.sequences; ++row) {
-    const Window& window = windows_[at(k * rows + row)];
+    const Window& window = windows_[at(chosen[at(row)])];
     fill_row(batch, row, split_, first_input_, window.begin, window.scored, window.end);
   }
 }

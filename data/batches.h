@@ -17,6 +17,8 @@ namespace ef {
 struct Batch {
   Index sequences = 0, tokens = 0;            // B, T
   std::vector<std::int32_t> inputs, targets;  // [B, T]; a target of -1 is not scored
+  std::vector<Index> begins;                  // [B]: where in the stream a row begins
+  std::vector<Index> lengths;                 // [B]: how many tokens of it are text; padding follows
   Index scored = 0;                           // targets that are not -1
   double floor_nats = 0;                      // of these, in the true language; NaN if not known
 };
@@ -96,8 +98,12 @@ class ValidationWindows {
   Index batches(Index rows) const;
   // Windows [k rows, (k + 1) rows), fewer in the last batch. Reuses the memory of `batch`.
   void fill(Batch& batch, Index k, Index rows) const;
+  // `count` windows spread evenly over the split, the first one among them; all if there are no more.
+  void fill_spread(Batch& batch, Index count) const;
 
  private:
+  void fill_rows(Batch& batch, const std::vector<Index>& chosen) const;
+
   struct Window {
     Index begin, scored, end;  // positions: first read, first scored, behind the last
   };

@@ -61,11 +61,15 @@ Tensor causal_softmax(const Tensor& x);  // [..., T, T]: row i over its entries 
 
 // ops/attention.cpp
 // Causal multi-head attention: q, k, v [B, T, C], head h in channels [h D, (h + 1) D) -> [B, T, C].
-// For each head softmax(scale q k^T) v over the tokens not after the query. pattern: where to put the
-// attention weights [B, H, T, T], or nullptr. Memory grows with T, not T^2: the weights are recomputed in the
-// backward.
+// For each head softmax(scale q k^T) v over the tokens not after the query. Memory grows with T, not T^2: the
+// weights are recomputed in the backward.
+// seen: where to put what is inside, [B, H, T, T] each, or nullptr. Of the logits scale q k^T the entries of
+// what a query sees, 0 elsewhere; the attention weights.
+struct AttentionSeen {
+  Real *logits = nullptr, *pattern = nullptr;
+};
 Tensor causal_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index heads, double scale,
-                        Real* pattern = nullptr);
+                        const AttentionSeen& seen = {});
 
 // ops/attention_parts.cpp: for attentions that are composed op by op
 Tensor soft_cap(const Tensor& x, double cap);  // cap tanh(x / cap), within +- cap; Error unless cap > 0
@@ -110,7 +114,7 @@ Tensor merge_heads(const Tensor& x);               // and back
 // check against.
 struct FusedOps {
   Tensor (*attention)(const Tensor& q, const Tensor& k, const Tensor& v, Index heads, double scale,
-                      Real* pattern);
+                      const AttentionSeen& seen);
   Tensor (*feed_forward)(const Tensor& x, const Tensor& up, const Tensor& up_bias, const Tensor& down,
                          const Tensor& down_bias, const Activation& f);
   Tensor (*head)(const Tensor& x, const Tensor& w, std::span<const std::int32_t> targets,

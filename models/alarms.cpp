@@ -13,7 +13,7 @@ struct Rule {
 constexpr Rule rules[] = {
     {"rank collapse", "resid.rank", "frobenius", 0.1, 0.15},
     {"entropy collapse", "attn.entropy", "normalised", 0.05, 0.1},
-    {"runaway spectrum", "attn.logits", "largest", 87, 60},
+    {"runaway spectrum", "attn.logits", "largest_centred", 87, 60},
 };
 constexpr std::size_t plateau_validations = 5;
 constexpr double plateau_on = 0.005, plateau_off = 0.01, plateau_excess = 0.05;

@@ -17,9 +17,11 @@ namespace ef {
 //                                                                               5 % of the entropy it could
 //                                                                               have (Zhai et al. 2023; the
 //                                                                               number is ours)
-// runaway spectrum  attn.logits, largest, a layer             > 87      < 60    e^-87 is where float32 ends:
-//                                                                               other tokens get nothing at
-//                                                                               all, and no gradient
+// runaway spectrum  attn.logits, largest_centred, a layer     > 87      < 60    softmax sees differences only:
+//                                                                               e^-87 of the row's mean is
+//                                                                               where float32 ends, and a token
+//                                                                               there gets nothing at all, and
+//                                                                               no gradient
 // loss plateau      validation loss over five validations     < 0.5 %   > 1 %   of improvement, while the
 //                                                                               loss is more than 5 % above
 //                                                                               the floor, where that is
@@ -34,7 +36,7 @@ struct AlarmEvent {
 // State is a function of the values fed, in order: a resumed run feeds what is in its metrics again.
 class Alarms {
  public:
-  // A probe's value for a layer (the mean over its heads, or the largest for "attn.logits"). NaN is passed
+  // A probe's value for a layer (the mean over its heads, or the largest: see is_largest()). NaN is passed
   // over.
   std::vector<AlarmEvent> feed(const std::string& probe, const std::string& key, Index layer, double value);
   // A validation loss, and the floor (NaN if not known).

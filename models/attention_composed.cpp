@@ -5,15 +5,18 @@
 namespace ef {
 namespace {
 
-// pattern_of says how the pattern comes from the logits <query_i, key_t> / sqrt(D), both [B, H, T, T].
+// logits_of says what enters the softmax, from <query_i, key_t> / sqrt(D); pattern_of what leaves it. All of
+// them are [B, H, T, T].
 struct ComposedAttention : SoftmaxAttention {
   using SoftmaxAttention::SoftmaxAttention;
-  virtual Tensor pattern_of(const Tensor& logits) const = 0;
+  virtual Tensor logits_of(const Tensor& products) const { return products; }
+  virtual Tensor pattern_of(const Tensor& logits) const { return causal_softmax(logits); }
 
   Tensor forward(const Tensor& x) const override {
     const Tensor q = see_q(query.forward(x)), k = see_k(key.forward(x)), v = value.forward(x);
     const Tensor products = matmul(split_heads(q, heads), split_heads(k, heads), false, true);
-    const Tensor pattern = see_pattern(pattern_of(ef::scale(products, Real(scale))));
+    const Tensor logits = see_logits(logits_of(ef::scale(products, Real(scale))));
+    const Tensor pattern = see_pattern(pattern_of(logits));
     return out.forward(merge_heads(matmul(pattern, split_heads(v, heads))));
   }
 };
@@ -26,12 +29,11 @@ struct SoftcapAttention : ComposedAttention {
   SoftcapAttention(const Builder& b, const ModelConfig& c) : ComposedAttention(b, c), cap(c.softcap) {
     if (!(cap > 0)) fail("softcap", std::to_string(cap), "above 0");
   }
-  Tensor pattern_of(const Tensor& logits) const override { return causal_softmax(soft_cap(logits, cap)); }
+  Tensor logits_of(const Tensor& products) const override { return soft_cap(products, cap); }
 
   std::vector<QKProduct> qk() const override {
     std::vector<QKProduct> products = SoftmaxAttention::qk();
     for (QKProduct& product : products) {
-      product.cap = cap;
       product.left_out = "the soft cap, " + product.left_out;
     }
     return products;

@@ -44,8 +44,7 @@ struct QKNormAttention : SoftmaxAttention {
   Tensor forward(const Tensor& x) const override {
     const Tensor q = see_q(by_head(query_norm, query.forward(x)));
     const Tensor k = see_k(by_head(key_norm, key.forward(x)));
-    Real* pattern = see_pattern.place({x.shape[0], heads, x.shape[1], x.shape[1]});
-    return out.forward(ops.attention(q, k, value.forward(x), heads, scale, pattern));
+    return out.forward(ops.attention(q, k, value.forward(x), heads, scale, seen(x)));
   }
 
   std::vector<QKProduct> qk() const override {

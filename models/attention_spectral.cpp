@@ -61,7 +61,7 @@ struct SpectralAttention : Attention {
   const FusedOps& ops;
   Index heads;
   double scale;
-  Point see_q, see_k, see_pattern;
+  Point see_q, see_k, see_logits, see_pattern;
 
   SpectralAttention(const Builder& b, const ModelConfig& c, Declare declare)
       : query(b / "q", Role::attention_in, c, declare),
@@ -73,12 +73,14 @@ struct SpectralAttention : Attention {
         scale(1 / std::sqrt(static_cast<double>(c.channels / c.heads))),
         see_q(b / "q"),
         see_k(b / "k"),
+        see_logits(b / "logits"),
         see_pattern(b / "pattern") {}
 
   Tensor forward(const Tensor& x) const override {
     const Tensor q = see_q(query.forward(x)), k = see_k(key.forward(x)), v = value.forward(x);
-    Real* pattern = see_pattern.place({x.shape[0], heads, x.shape[1], x.shape[1]});
-    return out.forward(ops.attention(q, k, v, heads, scale, pattern));
+    const Shape shape{x.shape[0], heads, x.shape[1], x.shape[1]};
+    const AttentionSeen seen{see_logits.place(shape), see_pattern.place(shape)};
+    return out.forward(ops.attention(q, k, v, heads, scale, seen));
   }
 
   std::vector<QKProduct> qk() const override {

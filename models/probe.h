@@ -2,7 +2,8 @@
 //
 // A point is a place in the forward with a path, such as "blocks.0.attn.pattern". When nobody listens on the
 // thread, a point costs the test of one pointer. A Listener that is installed sees the tensor of each point
-// that is passed, in the order of the forward, and leaves with its scope.
+// that is passed, in the order of the forward, and leaves with its scope. A layer that has no such thing as a
+// point of its kind says so, and why.
 #pragma once
 #include <map>
 #include <string>
@@ -22,12 +23,15 @@ class Listener {
 
   // What was seen last at each point. The tensors live on the tape until it is reset.
   const std::map<std::string, Tensor>& seen() const { return seen_; }
+  // Why a layer has nothing to show at a point.
+  const std::map<std::string, std::string>& absent() const { return absent_; }
 
  private:
   friend class Point;
   static thread_local Listener* current_;
   Listener* before_;
   std::map<std::string, Tensor> seen_;
+  std::map<std::string, std::string> absent_;
 };
 
 class Point {
@@ -47,6 +51,11 @@ class Point {
     Tensor& x = Listener::current_->seen_[path_];
     x = Tensor{shape, Tape::current().activations().allocate<Real>(shape.size()), nullptr, path_.c_str()};
     return x.data;
+  }
+
+  // Says that there is nothing to show, and why: see_logits.none("linear attention forms no logits").
+  void none(const char* why) const {
+    if (Listener::current_) Listener::current_->absent_[path_] = why;
   }
 
  private:

@@ -1,7 +1,9 @@
 #include "models/probes.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <tuple>
 
 #include "engine/error.h"
 #include "engine/nearest.h"
@@ -17,9 +19,25 @@ bool matches(const char* pattern, const char* text) {
 
 }  // namespace
 
-Tensor Observation::at(Index layer, const std::string& point) const {
-  const auto found = seen.find("blocks." + std::to_string(layer) + "." + point);
-  return found == seen.end() ? Tensor{} : found->second;
+Tensor TextObservation::at(Index layer, const std::string& point) const {
+  const std::string path = "blocks." + std::to_string(layer) + "." + point;
+  const auto found = seen.find(path);
+  if (found == seen.end()) {
+    const auto why = absent.find(path);
+    missing_.insert("layer " + std::to_string(layer) + " does not show " + point +
+                    (why == absent.end() ? "" : ": " + why->second));
+    return {};
+  }
+  // The one sequence's axis is dropped.
+  Tensor x = found->second;
+  check_shape(x.shape.rank >= 2 && x.shape[0] == 1, "TextObservation", "a point", x.shape,
+              "[1, ...]: of one sequence");
+  Shape shape;
+  shape.rank = x.shape.rank - 1;
+  for (int axis = 0; axis < shape.rank; ++axis)
+    shape.dims[static_cast<std::size_t>(axis)] = x.shape[axis + 1];
+  x.shape = shape;
+  return x;
 }
 
 double Reading::mean(const std::string& key) const {
@@ -29,7 +47,109 @@ double Reading::mean(const std::string& key) const {
     total += scalar.value;
     ++count;
   }
-  return count > 0 ? total / count : std::numeric_limits<double>::quiet_NaN();
+  return count > 0 ? total / count : unknown;
+}
+
+bool is_largest(const std::string& key) { return key == "largest" || key == "largest_centred"; }
+
+// ---- Several windows
+
+namespace {
+
+// Of an array, by key: the sum over windows, place by place.
+struct ArraySum {
+  std::vector<Index> shape;
+  std::vector<double> total;
+  double count = 0;
+};
+using ArraySums = std::map<std::string, ArraySum>;
+
+// The means of what all windows gave, or of all but one.
+std::vector<Reading::Array> means(const ArraySums& sums, const Reading* without) {
+  std::vector<Reading::Array> result;
+  for (const auto& [key, sum] : sums) {
+    std::vector<double> total = sum.total;
+    double count = sum.count;
+    for (const Reading::Array& array : without ? without->arrays : std::vector<Reading::Array>{}) {
+      if (array.key != key) continue;
+      for (std::size_t i = 0; i < total.size(); ++i) total[i] -= static_cast<double>(array.values[i]);
+      --count;
+    }
+    Reading::Array mean{key, sum.shape, {}};
+    for (const double x : total) mean.values.push_back(static_cast<float>(x / count));
+    result.push_back(std::move(mean));
+  }
+  return result;
+}
+
+// Adds what the probe derives, with the errors of the jackknife.
+void add_derived(const Probe& probe, const std::vector<Reading>& of_windows, const ArraySums& sums,
+                 Reading& whole) {
+  Reading derived;
+  probe.derive(whole.arrays, derived);
+  const auto n = static_cast<double>(of_windows.size());
+  std::vector<std::vector<double>> without(derived.scalars.size());  // by scalar, of each window left out
+  for (const Reading& window : of_windows) {
+    if (of_windows.size() < 2) break;
+    Reading rest;
+    probe.derive(means(sums, &window), rest);
+    for (std::size_t i = 0; i < rest.scalars.size(); ++i) without[i].push_back(rest.scalars[i].value);
+  }
+  for (std::size_t i = 0; i < derived.scalars.size(); ++i) {
+    double mean = 0, squares = 0;
+    for (const double x : without[i]) mean += x / n;
+    for (const double x : without[i]) squares += (x - mean) * (x - mean);
+    if (!without[i].empty()) derived.scalars[i].error = std::sqrt((n - 1) / n * squares);
+    whole.scalars.push_back(derived.scalars[i]);
+  }
+}
+
+}  // namespace
+
+Reading together(const Probe& probe, const std::vector<Reading>& of_windows) {
+  Reading whole;
+  whole.windows = std::ssize(of_windows);
+  using Place = std::tuple<Index, Index, std::string, std::string>;
+  std::map<Place, std::size_t> places;  // of a scalar in `whole`
+  std::vector<std::vector<double>> values;
+  ArraySums sums;
+  for (const Reading& window : of_windows) {
+    whole.missing.insert(window.missing.begin(), window.missing.end());
+    for (const Reading::Scalar& s : window.scalars) {
+      const auto [place, is_new] = places.try_emplace({s.layer, s.head, s.tensor, s.key}, values.size());
+      if (is_new) {
+        whole.scalars.push_back(s);
+        values.emplace_back();
+      }
+      values[place->second].push_back(s.value);
+    }
+    for (const Reading::Array& array : window.arrays) {
+      ArraySum& sum = sums[array.key];
+      if (sum.count == 0) {
+        sum.shape = array.shape;
+        sum.total.resize(array.values.size());
+      }
+      if (sum.shape != array.shape)
+        fail("probe " + probe.name + ": " + array.key + " has another shape in each window");
+      for (std::size_t i = 0; i < sum.total.size(); ++i) sum.total[i] += static_cast<double>(array.values[i]);
+      ++sum.count;
+    }
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const auto n = static_cast<double>(values[i].size());
+    double total = 0, squares = 0, largest = values[i][0];
+    for (const double x : values[i]) {
+      total += x;
+      largest = largest >= x || std::isnan(largest) ? largest : x;
+    }
+    for (const double x : values[i]) squares += (x - total / n) * (x - total / n);
+    const bool mean = !is_largest(whole.scalars[i].key);
+    whole.scalars[i].value = mean ? total / n : largest;
+    whole.scalars[i].error = mean && n > 1 ? std::sqrt(squares / (n - 1) / n) : std::nan("");
+  }
+  whole.arrays = means(sums, nullptr);
+  if (probe.derive && !whole.arrays.empty()) add_derived(probe, of_windows, sums, whole);
+  return whole;
 }
 
 std::vector<Probe>& all_probes() {

@@ -24,6 +24,29 @@ double entropy(const Real* row, Index n) {
   return sum;
 }
 
+// Entropy of rows 2 to T, as it is and divided by log n: row 1 has no choice (T = 1: NaN). And of the last
+// row.
+void read_entropy(const TextObservation& o, Reading& r) {
+  for (Index layer = 0; layer < o.layers(); ++layer) {
+    const Tensor pattern = o.at(layer, "attn.pattern");
+    if (pattern.size() == 0) continue;
+    const Index heads = pattern.shape[0], tokens = pattern.shape[1];
+    for (Index head = 0; head < heads; ++head) {
+      const Real* rows = pattern.data + head * tokens * tokens;
+      double nats = 0, normalised = 0, last = 0;
+      for (Index n = 2; n <= tokens; ++n) {
+        last = entropy(rows + (n - 1) * tokens, n);
+        nats += last;
+        normalised += last / std::log(static_cast<double>(n));
+      }
+      const double count = static_cast<double>(tokens - 1);
+      r.add(layer, head, "nats", ratio(nats, count));
+      r.add(layer, head, "normalised", ratio(normalised, count));
+      r.add(layer, head, "last_row", last);
+    }
+  }
+}
+
 // The least entropy that a row of T logits of Euclidean norm s can have (Zhai et al. 2023, theorem 3.1):
 //   log(1 + (T - 1) e) + s sqrt(T (T - 1)) e / (1 + (T - 1) e),   e = exp(-s sqrt(T / (T - 1))).
 // A row of one token has entropy 0.
@@ -33,14 +56,10 @@ double least_entropy(double s, Index tokens) {
   return std::log(1 + (n - 1) * e) + s * std::sqrt(n * (n - 1)) * e / (1 + (n - 1) * e);
 }
 
-// ||X X^T||_2 = sigma_max(X)^2 of each sequence of X [B, T, C].
-std::vector<double> gram_norms(const Tensor& x) {
-  std::vector<double> norms;
-  for (Index b = 0; b < x.shape[0]; ++b) {
-    const std::vector<Real> sigma = singular_values(sequence(x, b), x.shape[1], x.shape[2]);
-    norms.push_back(sigma.empty() ? undefined : std::pow(static_cast<double>(sigma[0]), 2));
-  }
-  return norms;
+// sigma_max(X)^2 = ||X X^T||_2
+double gram_norm(const Tensor& x) {
+  const std::vector<Real> sigma = singular_values(numbers(x), x.shape[0], x.shape[1]);
+  return sigma.empty() ? undefined : std::pow(static_cast<double>(sigma[0]), 2);
 }
 
 // ||factor W_Q W_K^T||_2
@@ -52,44 +71,17 @@ double spectral_norm(const QKProduct& product) {
   }
 }
 
-// Entropy of rows 2 to T, as it is and divided by log n: row 1 has no choice (T = 1: NaN). And of the last
-// row, beside its bound from below, both as means over the sequences, with
+// Zhai et al.'s bound from below of the last row's entropy, with
 //   s = |logit_scale| ||factor W_Q W_K^T||_2 ||X X^T||_2.
 // X is what the attention reads, so gains of a norm before it are in X. The bound knows nothing of biases of
-// q and k, rotary positions, norms of q and k: where a layer has these, its entropy may lie below.
-void read_entropy(const Observation& o, Reading& r) {
-  const std::vector<QKProduct> products = o.model.qk();
-  for (Index layer = 0; layer < o.layers(); ++layer) {
-    const Tensor pattern = o.at(layer, "attn.pattern");
-    if (pattern.size() == 0) continue;
-    const Index batch = pattern.shape[0], heads = pattern.shape[1], tokens = pattern.shape[2];
-    for (Index head = 0; head < heads; ++head) {
-      double nats = 0, normalised = 0, last = 0;
-      for (Index b = 0; b < batch; ++b) {
-        const Real* rows = pattern.data + (b * heads + head) * tokens * tokens;
-        for (Index n = 2; n <= tokens; ++n) {
-          const double row = entropy(rows + (n - 1) * tokens, n);
-          nats += row;
-          normalised += row / std::log(static_cast<double>(n));
-        }
-        last += entropy(rows + (tokens - 1) * tokens, tokens);
-      }
-      const double count = static_cast<double>(batch * (tokens - 1));
-      r.add(layer, head, "nats", ratio(nats, count));
-      r.add(layer, head, "normalised", ratio(normalised, count));
-      r.add(layer, head, "last_row", last / static_cast<double>(batch));
-    }
-
-    const Tensor x = o.at(layer, "attn_in");
+// q and k, rotary positions, norms of q and k: where a layer has these, its entropy may lie below. It takes a
+// singular value decomposition of X for each window and layer, and in trained models it is 0 as a rule.
+void read_zhai_bound(const TextObservation& o, Reading& r) {
+  for (const QKProduct& product : o.model.qk()) {
+    const Tensor x = o.at(product.layer, "attn_in");
     if (x.size() == 0) continue;
-    const std::vector<double> norms = gram_norms(x);
-    for (const QKProduct& product : products) {
-      if (product.layer != layer) continue;
-      const double norm = std::fabs(product.logit_scale) * spectral_norm(product);
-      double bound = 0;
-      for (const double gram : norms) bound += least_entropy(norm * gram, tokens);
-      r.add(layer, product.head, "zhai_bound", bound / static_cast<double>(norms.size()));
-    }
+    const double s = std::fabs(product.logit_scale) * spectral_norm(product) * gram_norm(x);
+    r.add(product.layer, product.head, "nats", least_entropy(s, x.shape[0]));
   }
 }
 
@@ -115,30 +107,54 @@ void spread(const double* row, Index n, double* into) {
 Index first_late_row(Index tokens) { return tokens * 3 / 4 + 1; }
 
 // The mean row of the last quarter's rows; all 16 bins add up to 1.
-void read_profile(const Observation& o, Reading& r) {
+void read_profile(const TextObservation& o, Reading& r) {
   ByHead profiles;
   std::vector<double> row;
   for (Index layer = 0; layer < o.layers(); ++layer) {
     const Tensor pattern = o.at(layer, "attn.pattern");
     if (pattern.size() == 0) continue;
-    const Index batch = pattern.shape[0], heads = pattern.shape[1], tokens = pattern.shape[2];
+    const Index heads = pattern.shape[0], tokens = pattern.shape[1];
     const Index first = first_late_row(tokens);
     for (Index head = 0; head < heads; ++head) {
       std::vector<double> profile(bins);
-      for (Index b = 0; b < batch; ++b) {
-        for (Index n = first; n <= tokens; ++n) {
-          const Real* a = pattern.data + ((b * heads + head) * tokens + n - 1) * tokens;
-          row.assign(a, a + n);
-          spread(row.data(), n, profile.data());
-        }
+      for (Index n = first; n <= tokens; ++n) {
+        const Real* a = pattern.data + (head * tokens + n - 1) * tokens;
+        row.assign(a, a + n);
+        spread(row.data(), n, profile.data());
       }
-      for (double& mass : profile) mass /= static_cast<double>(batch * (tokens - first + 1));
+      for (double& mass : profile) mass /= static_cast<double>(tokens - first + 1);
       profiles.rows.push_back({layer, head, {profile.begin(), profile.end()}});
       r.add(layer, head, "last_quarter", profile[12] + profile[13] + profile[14] + profile[15]);
       r.add(layer, head, "first_quarter", profile[0] + profile[1] + profile[2] + profile[3]);
     }
   }
   profiles.add_to(r, "profile", o.layers(), {bins});
+}
+
+// Calls what(layer, head, 16 numbers) for each head of an array [layer, head, 16] that has numbers.
+template <class What>
+void each_profile(const std::vector<Reading::Array>& arrays, const std::string& key, What what) {
+  for (const Reading::Array& array : arrays) {
+    if (array.key != key) continue;
+    for (Index layer = 0; layer < array.shape[0]; ++layer) {
+      for (Index head = 0; head < array.shape[1]; ++head) {
+        const float* values = array.values.data() + (layer * array.shape[1] + head) * bins;
+        what(layer, head, std::vector<double>(values, values + bins));
+      }
+    }
+  }
+}
+
+// The entropy of the mean profile over all windows, divided by log 16: 1 where all sites get as much, 0 where
+// one bin of sites gets all. Rows may be sharp, each at another site, and the profile flat: so this, and not
+// the entropy of rows, says whether attention is localised on few sites.
+void derive_profile_entropy(const std::vector<Reading::Array>& means, Reading& r) {
+  each_profile(means, "profile", [&](Index layer, Index head, const std::vector<double>& profile) {
+    double sum = 0;
+    for (const double p : profile)
+      if (p != 0) sum -= p * std::log(p);
+    r.add(layer, head, "entropy", sum / std::log(static_cast<double>(bins)));
+  });
 }
 
 // ---- The pattern itself
@@ -153,16 +169,17 @@ Index cells_of_map(Index tokens, Index maps) {
   return cells;
 }
 
-// The pattern of the first sequence, in cells of as many tokens each as can be (token t is in cell
-// t * cells / T): what goes to all keys of a cell together, the mean over the queries of a cell. So rows
+// The pattern of the first window, all of its text, in cells of as many tokens each as can be (token t is in
+// cell t * cells / T): what goes to all keys of a cell together, the mean over the queries of a cell. So rows
 // still add up to 1, and where tokens are no more than cells it is the pattern itself.
-void read_map(const Observation& o, Reading& r) {
+void read_map(const TextObservation& o, Reading& r) {
+  if (!o.first) return;
   ByHead maps;
   Index cells = 0;
   for (Index layer = 0; layer < o.layers(); ++layer) {
     const Tensor pattern = o.at(layer, "attn.pattern");
     if (pattern.size() == 0) continue;
-    const Index heads = pattern.shape[1], tokens = pattern.shape[2];
+    const Index heads = pattern.shape[0], tokens = pattern.shape[1];
     cells = cells_of_map(tokens, o.layers() * o.heads());
     const auto cell_of = [&](Index t) { return t * cells / tokens; };
     for (Index head = 0; head < heads; ++head) {
@@ -182,125 +199,104 @@ void read_map(const Observation& o, Reading& r) {
   maps.add_to(r, "map", o.layers(), {cells, cells});
 }
 
-// ---- Logits
+// ---- Logits, as the layer itself formed them: what enters its softmax, capped, scaled, biased or not
 
-// The logits of one head, s_t = logit_scale <q_n, k_t>, capped where the layer does so, t <= n, from the
-// points attn.q and attn.k, [B, T, C].
-struct Logits {
-  Tensor q, k;
-  Index channel, dim;  // the head is channels [channel, channel + dim)
-  double scale, cap;
+double mean_of(const Real* s, Index n) { return std::accumulate(s, s + n, 0.0) / static_cast<double>(n); }
 
-  // A layer that shows one of the points and shares their weights has the other as well. q is empty if they
-  // are not shown, or do not fit.
-  Logits(const Observation& o, const QKProduct& product)
-      : q(o.at(product.layer, "attn.q")),
-        k(o.at(product.layer, "attn.k")),
-        channel(product.head * product.rank()),
-        dim(product.rank()),
-        scale(product.logit_scale),
-        cap(product.cap) {
-    if (product.query.data == product.key.data) {
-      if (!q) q = k;
-      if (!k) k = q;
-    }
-    if (q.size() == 0 || k.shape != q.shape || channel + dim > q.shape.last()) q = {};
+// Calls visit(layer, head, rows of logits) for each head that shows its logits: row n has n numbers, T apart.
+template <class Visit>
+void each_head_of_logits(const TextObservation& o, Visit visit) {
+  for (Index layer = 0; layer < o.layers(); ++layer) {
+    const Tensor logits = o.at(layer, "attn.logits");
+    if (logits.size() == 0) continue;
+    const Index heads = logits.shape[0], tokens = logits.shape[1];
+    for (Index head = 0; head < heads; ++head)
+      visit(layer, head, logits.data + head * tokens * tokens, tokens);
   }
-  Index batch() const { return q.shape[0]; }
-  Index tokens() const { return q.shape[1]; }
-
-  // Row n of sequence b: n numbers.
-  std::vector<double> row(Index b, Index n) const {
-    const Index channels = q.shape.last(), begin = b * tokens() * channels + channel;
-    const Real* query = q.data + begin + (n - 1) * channels;
-    const Real* key = k.data + begin;
-    std::vector<double> s(static_cast<std::size_t>(n));
-    for (double& logit : s) {
-      double dot = 0;
-#pragma omp simd reduction(+ : dot)
-      for (Index c = 0; c < dim; ++c) dot += static_cast<double>(query[c]) * static_cast<double>(key[c]);
-      logit = scale * dot;
-      if (std::isfinite(cap)) logit = cap * std::tanh(logit / cap);
-      key += channels;
-    }
-    return s;
-  }
-};
-
-double mean_of(const std::vector<double>& s) {
-  return std::accumulate(s.begin(), s.end(), 0.0) / static_cast<double>(s.size());
 }
 
-// The largest |s_t| of all, and the root mean square of s_t - (mean of its row) over all rows.
-void read_logits(const Observation& o, Reading& r) {
-  for (const QKProduct& product : o.model.qk()) {
-    const Logits logits(o, product);
-    if (!logits.q) continue;
-    double largest = 0, squares = 0, count = 0;
-    for (Index b = 0; b < logits.batch(); ++b) {
-      for (Index n = 1; n <= logits.tokens(); ++n) {
-        const std::vector<double> s = logits.row(b, n);
-        const double mean = mean_of(s);
-        for (const double logit : s) {
-          largest = larger(largest, std::fabs(logit));
-          squares += (logit - mean) * (logit - mean);
-        }
-        count += static_cast<double>(n);
+// The largest |s_t| of all; the largest |s_t - (mean of its row)|, which is all that softmax sees of a logit;
+// and the root mean square of the latter over all rows.
+void read_logits(const TextObservation& o, Reading& r) {
+  each_head_of_logits(o, [&](Index layer, Index head, const Real* rows, Index tokens) {
+    double largest = 0, centred = 0, squares = 0, count = 0;
+    for (Index n = 1; n <= tokens; ++n) {
+      const Real* s = rows + (n - 1) * tokens;
+      const double mean = mean_of(s, n);
+      for (Index t = 0; t < n; ++t) {
+        const double logit = static_cast<double>(s[t]), off = logit - mean;
+        largest = larger(largest, std::fabs(logit));
+        centred = larger(centred, std::fabs(off));
+        squares += off * off;
       }
+      count += static_cast<double>(n);
     }
-    r.add(product.layer, product.head, "largest", largest);
-    r.add(product.layer, product.head, "deviation", std::sqrt(ratio(squares, count)));
-  }
+    r.add(layer, head, "largest", largest);
+    r.add(layer, head, "largest_centred", centred);
+    r.add(layer, head, "deviation", std::sqrt(ratio(squares, count)));
+  });
 }
 
 // The signal propagation probability of Bao, Hataya, Karakida (2024), measured, as we read it: with softmax
 // replaced by the piecewise linear S_t = clip((1 + s_t - mean s) / n, 0, 1), the share of tokens that are
 // active, 0 < S_t < 1: these are -1 < s_t - mean s < n - 1. The s_t are divided by lambda already. A row of
 // one token has S = 1: not active.
-void read_rho(const Observation& o, Reading& r) {
+void read_rho(const TextObservation& o, Reading& r) {
   ByHead profiles;
-  for (const QKProduct& product : o.model.qk()) {
-    const Logits logits(o, product);
-    if (!logits.q) continue;
-    std::vector<double> rho(bins);
-    const Index first = first_late_row(logits.tokens());
-    const auto rows = static_cast<double>(logits.batch() * (logits.tokens() - first + 1));
-    for (Index b = 0; b < logits.batch(); ++b) {
-      for (Index n = first; n <= logits.tokens(); ++n) {
-        std::vector<double> s = logits.row(b, n);
-        const double mean = mean_of(s), length = static_cast<double>(n);
-        for (double& x : s) {  // from logits to 1 or 0; a bin is n / 16 tokens wide
-          x -= mean;
-          const bool active = -1 < x && x < length - 1;
-          x = std::isfinite(x) ? (active ? bins / length / rows : 0) : undefined;
-        }
-        spread(s.data(), n, rho.data());
+  each_head_of_logits(o, [&](Index layer, Index head, const Real* rows, Index tokens) {
+    std::vector<double> rho(bins), active;
+    const Index first = first_late_row(tokens);
+    const auto count = static_cast<double>(tokens - first + 1);
+    for (Index n = first; n <= tokens; ++n) {
+      const Real* s = rows + (n - 1) * tokens;
+      const double mean = mean_of(s, n), length = static_cast<double>(n);
+      active.assign(static_cast<std::size_t>(n), 0);
+      for (Index t = 0; t < n; ++t) {  // a bin is n / 16 tokens wide
+        const double x = static_cast<double>(s[t]) - mean;
+        active[static_cast<std::size_t>(t)] =
+            std::isfinite(x) ? (-1 < x && x < length - 1 ? bins / length / count : 0) : undefined;
       }
+      spread(active.data(), n, rho.data());
     }
-    profiles.rows.push_back({product.layer, product.head, {rho.begin(), rho.end()}});
-    r.add(product.layer, product.head, "mean", mean_of(rho));
-  }
+    profiles.rows.push_back({layer, head, {rho.begin(), rho.end()}});
+    r.add(layer, head, "mean", std::accumulate(rho.begin(), rho.end(), 0.0) / bins);
+  });
   profiles.add_to(r, "rho", o.layers(), {bins});
+}
+
+// The later half's share of rho over all windows: 1/2 where early and late sites propagate as much, 1 where
+// late ones alone do. NaN where none does.
+void derive_later_half(const std::vector<Reading::Array>& means, Reading& r) {
+  each_profile(means, "rho", [&](Index layer, Index head, const std::vector<double>& rho) {
+    const double early = std::accumulate(rho.begin(), rho.begin() + bins / 2, 0.0);
+    const double late = std::accumulate(rho.begin() + bins / 2, rho.end(), 0.0);
+    r.add(layer, head, "later_half", ratio(late, early + late));
+  });
 }
 
 // ---- Registration
 
 const RegisteredProbe entropy_probe("attn.entropy", "[layer, head]",
-                                    "entropy of rows: nats, normalised (by log length), last_row (nats), "
-                                    "zhai_bound (its least, without biases)",
+                                    "entropy of rows: nats, normalised (by log length), last_row (nats)",
                                     read_entropy);
+const RegisteredProbe bound_probe("attn.zhai_bound", "[layer, head]",
+                                  "the least entropy that the last row can have, without biases: nats",
+                                  read_zhai_bound);
 const RegisteredProbe profile_probe(
     "attn.profile", "[layer, head], profile [layer, head, 16]",
-    "attention by relative position, 0 the first token and 1 the query: profile, first_quarter, last_quarter",
-    read_profile);
+    "attention by relative position, 0 the first token and 1 the query: profile, first_quarter, "
+    "last_quarter, entropy (of the profile; 1: all sites alike)",
+    read_profile, derive_profile_entropy);
 const RegisteredProbe map_probe("attn.map", "[layer, head], map [layer, head, 64, 64]",
-                                "the pattern of the first sequence, in at most 64 x 64 cells: map", read_map);
+                                "the pattern of the first window, in at most 64 x 64 cells: map", read_map);
 const RegisteredProbe logits_probe(
     "attn.logits", "[layer, head]",
-    "logits before softmax: largest (absolute), deviation (from the row's mean)", read_logits);
-const RegisteredProbe rho_probe(
-    "attn.rho", "[layer, head], rho [layer, head, 16]",
-    "signal propagation probability on live logits: mean, rho by relative position", read_rho);
+    "logits before softmax: largest (absolute), largest_centred (from the row's mean), deviation (from it)",
+    read_logits);
+const RegisteredProbe rho_probe("attn.rho", "[layer, head], rho [layer, head, 16]",
+                                "signal propagation probability on live logits: mean, rho by relative "
+                                "position, later_half (its share of all)",
+                                read_rho, derive_later_half);
 
 }  // namespace
 }  // namespace ef

@@ -23,11 +23,7 @@ inline double ratio(double a, double b) { return b == 0 ? undefined : a / b; }
 // The larger one; NaN if one is.
 inline double larger(double a, double b) { return a >= b || std::isnan(a) ? a : b; }
 
-// Sequence b of X [B, T, C]: a matrix, T x C.
-inline std::span<const Real> sequence(const Tensor& x, Index b) {
-  const Index size = x.shape[1] * x.shape[2];
-  return {x.data + b * size, static_cast<std::size_t>(size)};
-}
+inline std::span<const Real> numbers(const Tensor& x) { return {x.data, static_cast<std::size_t>(x.size())}; }
 
 // Collects a row of numbers for each head, and makes an array [layer, head, ...] of them: NaN where there is
 // no number.

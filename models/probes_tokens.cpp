@@ -15,18 +15,13 @@ template <std::size_t Keys>
 using Measure = std::array<double, Keys> (*)(std::span<const Real> x, Index tokens, Index channels);
 
 template <std::size_t Keys>
-void read_blocks(const Observation& o, Reading& r, const std::array<const char*, Keys>& keys,
+void read_blocks(const TextObservation& o, Reading& r, const std::array<const char*, Keys>& keys,
                  Measure<Keys> measure) {
   for (Index layer = 0; layer < o.layers(); ++layer) {
     const Tensor x = o.at(layer, "resid_post");
     if (x.size() == 0) continue;
-    const Index batch = x.shape[0];
-    std::array<double, Keys> total{};
-    for (Index b = 0; b < batch; ++b) {
-      const std::array<double, Keys> one = measure(sequence(x, b), x.shape[1], x.shape[2]);
-      for (std::size_t i = 0; i < Keys; ++i) total[i] += one[i];
-    }
-    for (std::size_t i = 0; i < Keys; ++i) r.add(layer, -1, keys[i], total[i] / static_cast<double>(batch));
+    const std::array<double, Keys> values = measure(numbers(x), x.shape[0], x.shape[1]);
+    for (std::size_t i = 0; i < Keys; ++i) r.add(layer, -1, keys[i], values[i]);
   }
 }
 
@@ -99,11 +94,11 @@ std::array<double, 2> ranks(std::span<const Real> x, Index tokens, Index channel
   return {std::exp(entropy), ratio(squares, std::pow(static_cast<double>(sigma[0]), 2))};
 }
 
-void read_residual(const Observation& o, Reading& r) {
+void read_residual(const TextObservation& o, Reading& r) {
   read_blocks<2>(o, r, {"frobenius", "dong"}, residual);
 }
-void read_cosine(const Observation& o, Reading& r) { read_blocks<1>(o, r, {"mean"}, cosine); }
-void read_ranks(const Observation& o, Reading& r) { read_blocks<2>(o, r, {"effective", "stable"}, ranks); }
+void read_cosine(const TextObservation& o, Reading& r) { read_blocks<1>(o, r, {"mean"}, cosine); }
+void read_ranks(const TextObservation& o, Reading& r) { read_blocks<2>(o, r, {"effective", "stable"}, ranks); }
 
 const RegisteredProbe residual_probe(
     "resid.rank", "[layer]",

@@ -22,8 +22,23 @@ Spectrum spectrum_of(const QKProduct& product) {
   }
 }
 
+// Spectral energy concentration (Qi et al. 2025): sum of the n largest sigma^2 / sum of all. n / k where all
+// are alike, 1 where the rank is n; NaN for W = 0.
+double energy_of_largest(const std::vector<Real>& sigma, std::size_t n) {
+  if (sigma.empty()) return undefined;
+  double largest = 0, all = 0;
+  for (std::size_t i = 0; i < sigma.size(); ++i) {
+    const double square = std::pow(static_cast<double>(sigma[i]), 2);
+    all += square;
+    if (i < n) largest += square;
+  }
+  return ratio(largest, all);
+}
+
 // localisation = tr W / sqrt(k ||W||_F^2), between -1 and 1, is a name of our own for the mean of the
-// spectrum against its scale: 1 for a multiple of a projector of rank k, NaN for W = 0.
+// spectrum against its scale: 1 for a multiple of a projector of rank k, NaN for W = 0. symmetry =
+// tr W^2 / ||W||_F^2 is (||S||^2 - ||A||^2) / (||S||^2 + ||A||^2) of the symmetric and antisymmetric parts:
+// 1 for symmetric W, -1 for antisymmetric W, about 0 for random W.
 void read_spectrum(const Observation& o, Reading& r) {
   const std::vector<QKProduct> products = o.model.qk();
   Index rank = 0;
@@ -42,6 +57,9 @@ void read_spectrum(const Observation& o, Reading& r) {
         s.singular_values.empty() ? undefined : static_cast<double>(s.singular_values.front()));
     const double k = static_cast<double>(product.rank());
     add("localisation", ratio(s.trace, std::sqrt(k * s.frobenius_square)));
+    add("symmetry", ratio(s.trace_square, s.frobenius_square));
+    add("energy_1", energy_of_largest(s.singular_values, 1));
+    add("energy_4", energy_of_largest(s.singular_values, 4));
     std::vector<float> values;
     for (const std::complex<Real>& value : s.eigenvalues) {
       values.push_back(static_cast<float>(value.real()));
@@ -84,7 +102,8 @@ void read_updates(const Observation& o, Reading& r) {
 const RegisteredProbe spectrum_probe(
     "qk.spectrum", "[layer, head], eigenvalues [layer, head, D, 2]",
     "spectrum of W_Q W_K^T: trace, trace_square, frobenius_square, mean, variance, radius, largest_singular, "
-    "localisation = trace / sqrt(D frobenius_square); eigenvalues as real and imaginary part",
+    "localisation = trace / sqrt(D frobenius_square), symmetry = trace_square / frobenius_square, energy_1 "
+    "and energy_4 (share of the largest singular values' squares); eigenvalues as real and imaginary part",
     read_spectrum);
 const RegisteredProbe gradient_probe("grad.norm", "[tensor]",
                                      "norm of the gradient of each weight, before clipping", read_gradients);

@@ -6,7 +6,6 @@
 // over the k eigenvalues of the core, and leave out d - k zeros.
 #pragma once
 #include <complex>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -32,7 +31,6 @@ struct QKProduct {
   Tensor query, key;
   double factor = 1;       // what the layer multiplies the product with, apart from logit_scale
   double logit_scale = 1;  // 1 / lambda: logits are logit_scale * factor * x W x^T
-  double cap = std::numeric_limits<double>::infinity();  // logits s become cap tanh(s / cap)
   std::string left_out;  // what else shapes the logits and is not in W: "biases, norm gains"
 
   Index rank() const { return query.shape[0]; }   // k

@@ -44,7 +44,9 @@ struct SoftmaxAttention : Attention {
   const FusedOps& ops;
   Index heads;
   double scale;
-  Point see_q, see_k, see_pattern;  // where a probe may look in
+  // Where a probe may look in. Logits are what enters the softmax, whatever the layer does to them before:
+  // [B, H, T, T], of which row n has n. A layer without logits says so: see_logits.none("why").
+  Point see_q, see_k, see_logits, see_pattern;
 
   SoftmaxAttention(const Builder& b, const ModelConfig& c)
       : query(b / "q", c.channels, c.channels, Role::attention_in, c),
@@ -56,12 +58,17 @@ struct SoftmaxAttention : Attention {
         scale(1 / std::sqrt(static_cast<double>(c.channels / c.heads))),
         see_q(b / "q"),
         see_k(b / "k"),
+        see_logits(b / "logits"),
         see_pattern(b / "pattern") {}
 
   Tensor forward(const Tensor& x) const override {
     const Tensor q = see_q(query.forward(x)), k = see_k(key.forward(x)), v = value.forward(x);
-    Real* pattern = see_pattern.place({x.shape[0], heads, x.shape[1], x.shape[1]});
-    return out.forward(ops.attention(q, k, v, heads, scale, pattern));
+    return out.forward(ops.attention(q, k, v, heads, scale, seen(x)));
+  }
+  // Where the fused op shall put what is inside, if somebody looks.
+  AttentionSeen seen(const Tensor& x) const {
+    const Shape shape{x.shape[0], heads, x.shape[1], x.shape[1]};
+    return {see_logits.place(shape), see_pattern.place(shape)};
   }
 
   std::vector<QKProduct> qk() const override { return qk_products(query, key, heads, scale); }

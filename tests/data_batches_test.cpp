@@ -231,6 +231,37 @@ TEST_CASE("validation scores each token exactly once", "[data]") {
   }
 }
 
+TEST_CASE("a batch knows where its rows begin, and how much of them is text", "[data]") {
+  Split split;
+  for (Index i = 0; i < 23; ++i) split.ids.push_back(static_cast<std::int32_t>(i));
+  const ValidationWindows windows(split, 99, 5);  // 5 windows, the last one of 3
+  Batch batch;
+  windows.fill(batch, 1, 3);
+  CHECK(batch.begins == std::vector<Index>{15, 20});
+  CHECK(batch.lengths == std::vector<Index>{5, 3});
+  const ValidationWindows sliding(split, 99, 5, 2);  // what is read and not scored is text, too
+  sliding.fill(batch, 0, 100);
+  CHECK(batch.lengths[1] == 5);
+  CHECK(batch.begins[1] == 1);
+
+  windows.fill_spread(batch, 2);
+  CHECK(batch.begins == std::vector<Index>{0, 10});
+  windows.fill_spread(batch, 3);
+  CHECK(batch.begins == std::vector<Index>{0, 5, 15});
+  windows.fill_spread(batch, 1000);
+  CHECK(batch.sequences == windows.windows());
+  check_throws([&] { windows.fill_spread(batch, 0); }, {"validation windows", "0"});
+
+  split.starts = {0, 2, 6, 7, 11, 22};
+  const ValidationWindows documents(split, 99, 11);
+  documents.fill_spread(batch, 1000);
+  CHECK(batch.begins == std::vector<Index>{0, 11, 22});
+  CHECK(batch.lengths == std::vector<Index>{11, 11, 1});
+  ShuffledBlocks(split, 99, 5, 1).fill(batch, 0, 5);
+  CHECK(std::ranges::count(batch.lengths, 5) == 4);
+  CHECK(std::ranges::count(batch.lengths, 3) == 1);
+}
+
 TEST_CASE("documents stay whole in validation", "[data]") {
   Split split = counting(30);
   split.starts = {0, 4, 10, 19, 22};

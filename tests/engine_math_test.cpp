@@ -217,7 +217,7 @@ TEST_CASE("the backward of attention weighs tokens as the forward does, at logit
   Tape tape;
   Tape::Scope scope(tape);
   std::vector<Real> pattern(tokens * tokens), weight(v.values.size());
-  tape.backward(causal_attention(q.tensor(), k.tensor(), v.tensor(), 1, 1, pattern.data()),
+  tape.backward(causal_attention(q.tensor(), k.tensor(), v.tensor(), 1, 1, {nullptr, pattern.data()}),
                 std::vector<Real>(v.values.size(), 1));
   // dV = P^T dO, and dO is 1.
   for (std::size_t i = 0; i < tokens; ++i)

@@ -88,7 +88,7 @@ TEST_CASE("the loss and the attention entropy of the paper's model at its start,
     const Tensor x = model.positions->forward(embedding(model.tokens, batch.inputs, {4, 512}));
     std::vector<Real> pattern(4 * 512 * 512);
     causal_attention(attention.query.forward(x), attention.key.forward(x), attention.value.forward(x), 1,
-                     attention.scale, pattern.data());
+                     attention.scale, {nullptr, pattern.data()});
     double entropy = 0;
     for (std::size_t row = 0; row < 4 * 512; ++row) {
       const std::size_t length = row % 512 + 1;

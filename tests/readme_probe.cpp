@@ -6,9 +6,9 @@
 namespace ef {
 namespace {
 
-void read(const Observation& o, Reading& r) {
+void read(const TextObservation& o, Reading& r) {
   for (Index layer = 0; layer < o.layers(); ++layer) {
-    const Tensor x = o.at(layer, "resid_post");  // [B, T, C]
+    const Tensor x = o.at(layer, "resid_post");  // [T, C]: one window of text
     const Index tokens = x.shape.rows(), channels = x.shape.last();
     double total = 0;
     for (Index t = 0; t < tokens; ++t) {

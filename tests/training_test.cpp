@@ -1,5 +1,6 @@
 // The training step, through the Trainer: what it promises about workers, micro-batches, memory and NaN.
 #include <limits>
+#include <numeric>
 
 #include "engine/blas.h"
 #include "models/sampling.h"
@@ -208,6 +209,137 @@ TEST_CASE("evaluation gives the same bits for any number of workers and ignores 
     CHECK(e.loss() == Approx(std::log(11.0)).epsilon(0.05));
     if (workers == 1) nats = e.nats;
     CHECK(e.nats == nats);
+  }
+}
+
+namespace {
+
+// The batch with its rows in another order, and with more padding of other tokens.
+Batch reordered(const Batch& batch, const std::vector<Index>& order, Index more_padding) {
+  Batch other;
+  other.sequences = batch.sequences;
+  other.tokens = batch.tokens + more_padding;
+  for (const Index row : order) {
+    const auto length = batch.lengths[static_cast<std::size_t>(row)];
+    const auto* begin = batch.inputs.data() + row * batch.tokens;
+    other.inputs.insert(other.inputs.end(), begin, begin + length);
+    other.inputs.insert(other.inputs.end(), static_cast<std::size_t>(other.tokens - length), 1);
+    other.begins.push_back(batch.begins[static_cast<std::size_t>(row)]);
+    other.lengths.push_back(length);
+  }
+  return other;
+}
+
+void check_same(const Reading& a, const Reading& b, double tolerance) {
+  REQUIRE(a.scalars.size() == b.scalars.size());
+  REQUIRE(a.arrays.size() == b.arrays.size());
+  for (const Reading::Scalar& s : a.scalars) {
+    const auto twin = std::ranges::find_if(b.scalars, [&](const Reading::Scalar& t) {
+      return t.layer == s.layer && t.head == s.head && t.tensor == s.tensor && t.key == s.key;
+    });
+    REQUIRE(twin != b.scalars.end());
+    INFO(s.key << " of layer " << s.layer << ", head " << s.head);
+    CHECK(std::isnan(twin->value) == std::isnan(s.value));
+    if (!std::isnan(s.value)) CHECK(twin->value == Approx(s.value).epsilon(tolerance).margin(tolerance));
+    CHECK(std::isnan(twin->error) == std::isnan(s.error));
+    if (!std::isnan(s.error)) CHECK(twin->error == Approx(s.error).epsilon(1e-6).margin(1e-9));
+  }
+  for (std::size_t i = 0; i < a.arrays.size(); ++i) {
+    CHECK(a.arrays[i].shape == b.arrays[i].shape);
+    for (std::size_t j = 0; j < a.arrays[i].values.size(); ++j)
+      CHECK(b.arrays[i].values[j] == Approx(a.arrays[i].values[j]).epsilon(1e-6).margin(1e-7));
+  }
+}
+
+}  // namespace
+
+// Over all that are registered: a new probe is tried without being named.
+TEST_CASE("a probe reads the text and nothing else", "[training]") {
+  Config config = small();
+  Split split;
+  for (Index i = 0; i < 61; ++i) {
+    if (i % 9 == 0 || i == 13 || i == 40) split.starts.push_back(i);
+    split.ids.push_back(static_cast<std::int32_t>((i * i + 5 * i) % config.model.vocab));
+  }
+  const ValidationWindows windows(split, 0, config.model.context);
+  Batch batch;
+  windows.fill_spread(batch, windows.windows());
+  REQUIRE(batch.sequences >= 5);
+  REQUIRE(std::ranges::count(batch.lengths, batch.tokens) < batch.sequences - 1);  // there is padding
+  std::vector<Index> same(static_cast<std::size_t>(batch.sequences));
+  std::iota(same.begin(), same.end(), Index{0});
+  std::vector<Index> backwards(same.rbegin(), same.rend());
+  std::swap(backwards[0], backwards[2]);
+
+  for (const std::string attention : {"softmax", "softcap"}) {
+    config.model.attention = attention;
+    Workers workers(2), one(1);
+    Trainer trainer(config, workers), alone(config, one);
+    for (const Probe& probe : all_probes()) {
+      INFO(probe.name);
+      const auto read = [&](Trainer& by, const Batch& from) {
+        by.loss_and_gradients(random_batch(config, 3), 0);
+        by.keep_values();
+        return by.observe({probe}, from)[0];
+      };
+      const Reading reading = read(trainer, batch);
+      CHECK_FALSE((reading.scalars.empty() && reading.arrays.empty()));
+      CHECK(reading.windows == (probe.read_text ? batch.sequences : 0));
+      check_same(reading, read(trainer, reordered(batch, same, 0)), 0);   // other padding
+      check_same(reading, read(trainer, reordered(batch, same, 17)), 0);  // more padding
+      check_same(reading, read(trainer, reordered(batch, backwards, 3)), 1e-9);
+      if (probe.read_text) check_same(reading, read(alone, batch), 0);
+      if (!probe.read_text) continue;
+      // Each window by itself, without any padding, and together.
+      std::vector<Reading> parts;
+      for (Index row = 0; row < batch.sequences; ++row) {
+        Batch single = reordered(batch, {row}, 0);
+        single.sequences = 1;
+        single.tokens = single.lengths[0];
+        single.inputs.resize(static_cast<std::size_t>(single.tokens));
+        parts.push_back(read(trainer, single));
+        if (row > 0 && probe.name == "attn.map") parts.back().arrays.clear();  // of the first window
+        if (probe.derive)
+          std::erase_if(parts.back().scalars,
+                        [](const auto& s) { return s.key == "entropy" || s.key == "later_half"; });
+      }
+      check_same(reading, together(probe, parts), 1e-12);
+    }
+  }
+}
+
+TEST_CASE("windows of one token are passed over by probes where there are longer ones", "[training]") {
+  const Config config = small();
+  Workers workers(1);
+  Trainer trainer(config, workers);
+  Batch batch = random_batch(config, 3);
+  batch.lengths = {1, 12, 5};
+  const std::vector<Probe> probes = probes_matching("attn.entropy");
+  const Reading reading = trainer.observe(probes, batch)[0];
+  CHECK(reading.windows == 2);
+  for (const Reading::Scalar& s : reading.scalars) CHECK(std::isfinite(s.value));
+  batch.lengths = {1, 1, 1};
+  CHECK(trainer.observe(probes, batch)[0].windows == 3);
+}
+
+TEST_CASE("how many windows probes look at when a run is validated", "[training]") {
+  Config config;
+  config.batch = 6;
+  config.eval_every = 250;
+  config.steps = 2000;
+  CHECK(probe_windows(config, 1000) == 60);
+  CHECK(probe_windows(config, 7) == 7);
+  config.eval_every = 0;  // at the end only
+  CHECK(probe_windows(config, 1000) == 480);
+  config.eval_every = 1;
+  CHECK(probe_windows(config, 1000) == config.probe_sequences);
+  config.probe_windows = "all";
+  CHECK(probe_windows(config, 581) == 581);
+  config.probe_windows = "9";
+  CHECK(probe_windows(config, 581) == 9);
+  for (const char* wrong : {"", "0", "-1", "many", "9.5"}) {
+    config.probe_windows = wrong;
+    check_throws([&] { check(config); }, {"--probe-windows", wrong, "a number of windows, all, or auto"});
   }
 }
 

@@ -25,8 +25,9 @@ TEST_CASE("an alarm rings once when crossed and once when left", "[alarms]") {
   // Layers and alarms are independent; NaN and other probes are passed over.
   CHECK(alarms.feed("attn.entropy", "normalised", 0, 0.01).size() == 1);
   CHECK(alarms.feed("resid.rank", "frobenius", 1, 0.01).size() == 1);
-  CHECK(alarms.feed("attn.logits", "largest", 1, 100).size() == 1);
-  CHECK(alarms.feed("attn.logits", "largest", 0, 86).empty());
+  CHECK(alarms.feed("attn.logits", "largest_centred", 1, 100).size() == 1);
+  CHECK(alarms.feed("attn.logits", "largest_centred", 0, 86).empty());
+  CHECK(alarms.feed("attn.logits", "largest", 1, 1000).empty());  // softmax does not see what logits share
   CHECK(alarms.feed("resid.rank", "frobenius", 0, std::nan("")).empty());
   CHECK(alarms.feed("resid.rank", "dong", 0, 0).empty());
 }

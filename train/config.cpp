@@ -1,6 +1,7 @@
 #include "train/config.h"
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
@@ -94,9 +95,32 @@ FieldList fields(Config& c) {
   f.add("patience", c.patience, "stop after so many validations without a new best (0: never)");
   f.add("probe", c.probe, "probes to read, with commas and * (train --list-probes names them)");
   f.add("every", c.every, "updates between readings of probes");
-  f.add("probe-sequences", c.probe_sequences, "validation windows that probes look at");
+  f.add("probe-sequences", c.probe_sequences, "validation windows that probes look at then");
+  f.add("probe-windows", c.probe_windows,
+        "the same at each validation and at the end: a number, all, or auto (one for each 25 that are "
+        "trained on "
+        "between two validations)");
   f.add("sample-tokens", c.sample_tokens, "how many tokens to write at the end");
   return f;
+}
+
+namespace {
+
+// The number that the text is, 0 if it is none.
+Index positive_number(const std::string& text) {
+  Index number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() && number > 0 ? number : 0;
+}
+
+}  // namespace
+
+Index probe_windows(const Config& c, Index windows) {
+  const Index updates = c.eval_every > 0 ? std::min(c.eval_every, c.steps) : c.steps;
+  Index wanted = positive_number(c.probe_windows);
+  if (c.probe_windows == "all") wanted = windows;
+  if (c.probe_windows == "auto") wanted = std::max(c.probe_sequences, updates * c.batch / 25);
+  return std::min(wanted, windows);
 }
 
 void check(const Config& c) {
@@ -124,6 +148,8 @@ void check(const Config& c) {
   at_least("checkpoint-every", static_cast<double>(c.checkpoint_every), 1);
   at_least("every", static_cast<double>(c.every), 1);
   at_least("probe-sequences", static_cast<double>(c.probe_sequences), 1);
+  if (c.probe_windows != "all" && c.probe_windows != "auto" && positive_number(c.probe_windows) == 0)
+    fail("--probe-windows", "'" + c.probe_windows + "'", "a number of windows, all, or auto");
   at_least("patience", static_cast<double>(c.patience), 0);
   at_least("sample-tokens", static_cast<double>(c.sample_tokens), 0);
   if (!(c.label_smoothing >= 0 && c.label_smoothing < 1)) {

@@ -40,16 +40,17 @@ struct Config {
       false;  // train on the first batch again and again: a working layer drives the loss to 0
 
   // Watching
-  Index log_every = 10;          // updates between lines of metrics.jsonl
-  Index eval_every = 250;        // updates between validations; 0: only at the end
-  Index checkpoint_every = 500;  // updates between checkpoints; one more at the end
-  Index patience = 0;            // stop after so many validations without a new best; 0: never
-  Index sample_tokens = 600;     // how much to write at the end
-  std::string probe;             // names of probes to read, with commas and *; empty: none
-  Index every = 50;              // updates between readings of probes
-  Index probe_sequences = 2;     // how many validation windows they look at
-  std::string name;              // the run's folder is runs/NAME; empty: named after the preset
-  std::string runs = "runs";     // where the folders of runs stand
+  Index log_every = 10;                // updates between lines of metrics.jsonl
+  Index eval_every = 250;              // updates between validations; 0: only at the end
+  Index checkpoint_every = 500;        // updates between checkpoints; one more at the end
+  Index patience = 0;                  // stop after so many validations without a new best; 0: never
+  Index sample_tokens = 600;           // how much to write at the end
+  std::string probe;                   // names of probes to read, with commas and *; empty: none
+  Index every = 50;                    // updates between readings of probes
+  Index probe_sequences = 2;           // how many validation windows they look at then
+  std::string probe_windows = "auto";  // how many at each validation: a number, all, or auto
+  std::string name;                    // the run's folder is runs/NAME; empty: named after the preset
+  std::string runs = "runs";           // where the folders of runs stand
 };
 
 // All fields, bound to this config: the one list from which command line, --help and config.json are made.
@@ -62,6 +63,12 @@ struct Preset {
   void (*apply)(Config&);
 };
 const std::vector<Preset>& presets();
+
+// How many of so many validation windows probes look at, at each validation: --probe-windows. "auto" is one
+// for each 25 windows that are trained on between two validations, and not fewer than --probe-sequences. To
+// read a window costs a third of training on one in the preset story, about as much where the context is long
+// and heads are many: so that is 1 to 4 % of the time.
+Index probe_windows(const Config& config, Index windows);
 
 // Mistakes that can be told before anything is built: zero steps, negative rates, ... (Error).
 void check(const Config& config);

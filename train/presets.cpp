@@ -97,7 +97,8 @@ void apply_preset(Config& config, const std::string& name) {
   for (const Preset& preset : presets()) {
     names.push_back(preset.name);
     if (preset.name != name) continue;
-    config = Config{};
+    const Config defaults;
+    config = defaults;
     config.preset = name;
     preset.apply(config);
     return;

@@ -21,9 +21,10 @@ using json = nlohmann::ordered_json;  // the config's table has the order of its
 
 constexpr double missing = std::numeric_limits<double>::quiet_NaN();
 
-// A quantity that probes read: for each layer, by step, the sum over heads and their number.
+// A quantity that probes read: for each layer, by step, the sum over heads and their number. At a validation a
+// step has two readings: a curve goes through those of few windows, which are the same at all steps.
 struct Sum {
-  double total = 0, count = 0;
+  double total = 0, count = 0, windows = missing;
 };
 using ByLayer = std::map<int, std::map<double, Sum>>;
 
@@ -85,8 +86,11 @@ void add_probe(Metrics& m, double step, const std::string& probe, const json& ob
   for (const Drawn& what : drawn) {
     if (probe != what.probe || !object.contains(what.key)) continue;
     Sum& sum = m.probes[name_of(what)][static_cast<int>(layer)][step];
-    const double value = number(object, what.key);
+    const double value = number(object, what.key), windows = number(object, "windows");
     if (!std::isfinite(value)) continue;  // where all heads are so, the line has a gap
+    if (windows > sum.windows) continue;
+    if (windows < sum.windows) sum = {};
+    sum.windows = windows;
     sum.total += value;
     ++sum.count;
   }

@@ -108,6 +108,7 @@ class Session {
     trainer_->loss_and_gradients(batch, state_.done);  // touches all memory that a step needs
     watch_->rehearse(*trainer_);
     introduce(*live_, config_, corpus_, run_, *trainer_, peak);
+    if (const std::string probes = watch_->describe(); !probes.empty()) live_->print("probes   " + probes);
     warn_of_idle(*live_, config_.model);
     if (state_.done > 0) live_->print("resumed after step " + std::to_string(state_.done));
     if (out_of_patience()) say_out_of_patience();
@@ -169,7 +170,7 @@ class Session {
     if (std::isfinite(e.floor())) record.values.emplace_back("floor", e.floor());
     record.values.emplace_back("perplexity", std::exp(e.loss()));
     metrics_->line(record.line());
-    watch_->validated(state_.done, e);
+    watch_->validated(*trainer_, state_.done, e);
     const bool best = state_.validated++ == 0 || e.loss() < state_.best;
     state_.since_best = best ? 0 : state_.since_best + 1;
     if (best) {

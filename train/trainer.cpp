@@ -166,18 +166,53 @@ void Trainer::keep_values() {
 }
 
 std::vector<Reading> Trainer::observe(const std::vector<Probe>& probes, const Batch& batch) {
-  Tape& tape = replicas_.front()->tape;
-  const Tape::Scope scope(tape);
-  tape.recording = tape.training = tape.check_finite = false;
-  tape.reset();
-  const Listener listener;
-  model().hidden(batch.inputs, batch.sequences);
-  const Observation observation{model(), parameters_, listener.seen(), values_kept_ ? gradients() : nullptr,
-                                values_kept_ ? values_before_.data() : nullptr};
+  const auto length = [&](Index row) {
+    return batch.lengths.empty() ? batch.tokens : batch.lengths[static_cast<std::size_t>(row)];
+  };
+  const auto begin = [&](Index row) {
+    return batch.begins.empty() ? row : batch.begins[static_cast<std::size_t>(row)];
+  };
+  std::vector<Index> rows;
+  Index longest = 0, first = 0;
+  for (Index row = 0; row < batch.sequences; ++row) longest = std::max(longest, length(row));
+  for (Index row = 0; row < batch.sequences; ++row) {
+    if (length(row) < std::min<Index>(longest, 2)) continue;
+    if (rows.empty() || begin(row) < begin(first)) first = row;
+    rows.push_back(row);
+  }
+
+  const Observation weights{model(), parameters_, values_kept_ ? gradients() : nullptr,
+                            values_kept_ ? values_before_.data() : nullptr};
+  std::vector<std::vector<Reading>> of_windows(probes.size(), std::vector<Reading>(rows.size()));
+  workers_.run([&](Index worker) {
+    Replica& replica = *replicas_[static_cast<std::size_t>(worker)];
+    Tape& tape = replica.tape;
+    const Tape::Scope scope(tape);
+    tape.recording = tape.training = tape.check_finite = false;
+    for (std::size_t i = static_cast<std::size_t>(worker); i < rows.size();
+         i += static_cast<std::size_t>(workers_.count())) {
+      tape.reset();
+      const Listener listener;
+      const std::span text(batch.inputs.data() + rows[i] * batch.tokens,
+                           static_cast<std::size_t>(length(rows[i])));
+      replica.model->hidden(text, 1);
+      for (std::size_t p = 0; p < probes.size(); ++p) {
+        if (!probes[p].read_text) continue;
+        const TextObservation observation(weights, listener.seen(), listener.absent(), rows[i] == first);
+        probes[p].read_text(observation, of_windows[p][i]);
+        of_windows[p][i].missing = observation.missing();
+      }
+    }
+    tape.reset();
+  });
   std::vector<Reading> readings;
-  for (const Probe& probe : probes) probe.read(observation, readings.emplace_back());
+  for (std::size_t p = 0; p < probes.size(); ++p) {
+    if (probes[p].read_text)
+      readings.push_back(together(probes[p], of_windows[p]));
+    else
+      probes[p].read_weights(weights, readings.emplace_back());
+  }
   values_kept_ = false;
-  tape.reset();
   return readings;
 }
 

@@ -66,8 +66,11 @@ class Trainer {
   // way to touch all memory that a step needs before plan() is asked.
   double loss_and_gradients(const Batch& batch, Index done);
 
-  // Reads probes in a forward over this batch, without dropout; nothing of the training is changed. With
-  // keep_values() before the last update, the probes also know the weights before it.
+  // Reads probes, in the order of `probes`, in a forward without dropout over the text of each row of the
+  // batch; nothing of the training is changed. A row that is cut to one token of text has nothing to attend
+  // to, and is passed over where there are longer ones. Rows are divided among the workers; the readings are
+  // the same bits for any number of them. With keep_values() before the last update, the probes also know the
+  // weights before it.
   std::vector<Reading> observe(const std::vector<Probe>& probes, const Batch& batch);
   void keep_values();
 

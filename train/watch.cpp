@@ -1,9 +1,10 @@
 #include "train/watch.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <map>
+#include <functional>
 
 #include "engine/error.h"
 #include "train/npy.h"
@@ -43,6 +44,30 @@ std::vector<Record> read_metrics(const std::string& path) {
   return records;
 }
 
+namespace {
+
+template <class Better>
+std::vector<Record> by_windows(const std::vector<Record>& records, Better better) {
+  std::vector<Record> chosen;
+  for (const Record& record : records) {
+    const double windows = record.value("windows");
+    if (!chosen.empty() && better(windows, chosen.back().value("windows"))) chosen.clear();
+    if (chosen.empty() || !better(chosen.back().value("windows"), windows)) chosen.push_back(record);
+  }
+  return chosen;
+}
+
+}  // namespace
+
+std::vector<Record> of_most_windows(const std::vector<Record>& records) {
+  return by_windows(records, std::greater<>());
+}
+std::vector<Record> of_fewest_windows(const std::vector<Record>& records) {
+  return by_windows(records, std::less<>());
+}
+
+bool is_reading(const std::string& key) { return key != "windows" && !key.ends_with(".se"); }
+
 std::vector<std::pair<Index, double>> by_layer(const std::vector<Record>& records, const std::string& key) {
   struct Sum {
     double total = 0, count = 0, largest = 0;
@@ -58,22 +83,24 @@ std::vector<std::pair<Index, double>> by_layer(const std::vector<Record>& record
   }
   std::vector<std::pair<Index, double>> result;
   for (const auto& [layer, sum] : layers) {
-    result.emplace_back(layer, key == "largest" ? sum.largest : sum.total / sum.count);
+    result.emplace_back(layer, is_largest(key) ? sum.largest : sum.total / sum.count);
   }
   return result;
 }
 
 Watch::Watch(const Config& config, const RunFolder& run, const ValidationWindows& windows, LineLog& metrics,
              Live& live)
-    : run_(run), every_(config.every), metrics_(metrics), live_(live) {
+    : run_(run), every_(config.every), all_(windows.windows()), metrics_(metrics), live_(live) {
   if (!config.probe.empty()) probes_ = probes_matching(config.probe);
-  windows.fill(batch_, 0, config.probe_sequences);
+  windows.fill_spread(few_, config.probe_sequences);
+  windows.fill_spread(many_, probe_windows(config, windows.windows()));
   if (!probes_.empty()) make_folder(run.file("probes"));
   // A resumed run: the alarms hear again what they heard before.
   std::vector<Record> together;  // the lines of one probe at one step
   const auto flush = [&] {
     if (together.empty()) return;
     for (const auto& [key, unused] : together.front().values) {
+      if (!is_reading(key)) continue;
       for (const auto& [layer, value] : by_layer(together, key)) {
         alarms_.feed(together.front().label("probe"), key, layer, value);
       }
@@ -82,7 +109,9 @@ Watch::Watch(const Config& config, const RunFolder& run, const ValidationWindows
   };
   for (const Record& record : read_metrics(run.file("metrics.jsonl"))) {
     const bool same = !together.empty() && together.front().step == record.step &&
-                      together.front().label("probe") == record.label("probe");
+                      together.front().label("probe") == record.label("probe") &&
+                      std::isnan(together.front().value("windows")) == std::isnan(record.value("windows")) &&
+                      !(together.front().value("windows") != record.value("windows"));
     if (!same) flush();
     if (!record.label("probe").empty())
       together.push_back(record);
@@ -104,24 +133,35 @@ void Watch::report(Index done, const std::vector<AlarmEvent>& events) {
 void Watch::rehearse(Trainer& trainer) const {
   if (probes_.empty()) return;
   trainer.keep_values();
-  trainer.observe(probes_, batch_);
+  trainer.observe(probes_, few_);
 }
 
-void Watch::read(Trainer& trainer, Index done) {
-  const std::vector<Reading> readings = trainer.observe(probes_, batch_);
-  std::map<std::string, double> summary;
-  for (std::size_t i = 0; i < probes_.size(); ++i) {
-    const std::string& name = probes_[i].name;
+std::string Watch::describe() const {
+  if (probes_.empty()) return "";
+  return std::to_string(few_.sequences) + " of " + std::to_string(all_) + " windows of held-out text every " +
+         std::to_string(every_) + " updates, " + std::to_string(many_.sequences) + " at each validation";
+}
+
+void Watch::read(Trainer& trainer, Index done, const std::vector<Probe>& probes, const Batch& windows) {
+  const std::vector<Reading> readings = trainer.observe(probes, windows);
+  for (std::size_t i = 0; i < probes.size(); ++i) {
+    const std::string& name = probes[i].name;
+    for (const std::string& missing : readings[i].missing)
+      if (told_.insert(name + missing).second) live_.print("note: " + name + " leaves out what " + missing);
     // The scalars of one layer, head and tensor share a line.
     std::vector<Record> records;
     for (const Reading::Scalar& s : readings[i].scalars) {
-      const bool joins = !records.empty() && records.back().layer == s.layer &&
-                         records.back().head == s.head && records.back().label("tensor") == s.tensor;
-      if (!joins) {
-        records.push_back({done, {{"split", "valid"}, {"probe", name}}, s.layer, s.head, {}});
-        if (!s.tensor.empty()) records.back().labels.emplace_back("tensor", s.tensor);
+      auto line = std::find_if(records.begin(), records.end(), [&](const Record& record) {
+        return record.layer == s.layer && record.head == s.head && record.label("tensor") == s.tensor;
+      });
+      if (line == records.end()) {
+        line = records.insert(line, {done, {{"split", "valid"}, {"probe", name}}, s.layer, s.head, {}});
+        if (!s.tensor.empty()) line->labels.emplace_back("tensor", s.tensor);
+        if (readings[i].windows > 0)
+          line->values.emplace_back("windows", static_cast<double>(readings[i].windows));
       }
-      records.back().values.emplace_back(s.key, s.value);
+      line->values.emplace_back(s.key, s.value);
+      if (!std::isnan(s.error)) line->values.emplace_back(s.key + ".se", s.error);
     }
     for (const Record& record : records) metrics_.line(record.line());
     for (const Reading::Array& array : readings[i].arrays) {
@@ -133,7 +173,8 @@ void Watch::read(Trainer& trainer, Index done) {
     std::vector<AlarmEvent> events;
     if (!records.empty()) {
       for (const auto& [key, first] : records.front().values) {
-        summary[name + " " + key] = mean_of(records, key);
+        if (!is_reading(key)) continue;
+        latest_[name + " " + key] = mean_of(records, key);
         for (const auto& [layer, value] : by_layer(records, key)) {
           for (const AlarmEvent& event : alarms_.feed(name, key, layer, value)) events.push_back(event);
         }
@@ -143,8 +184,8 @@ void Watch::read(Trainer& trainer, Index done) {
   }
   std::string note;
   const auto show = [&](const char* label, const char* key) {
-    const auto found = summary.find(key);
-    if (found == summary.end()) return;
+    const auto found = latest_.find(key);
+    if (found == latest_.end()) return;
     char text[48];
     std::snprintf(text, sizeof text, "  %s %.3g", label, found->second);
     note += text;
@@ -156,8 +197,13 @@ void Watch::read(Trainer& trainer, Index done) {
   live_.note(note);
 }
 
-void Watch::validated(Index done, const Evaluation& e) {
+void Watch::validated(Trainer& trainer, Index done, const Evaluation& e) {
   report(done, alarms_.feed_validation(e.loss(), e.floor()));
+  // What weights say does not depend on windows: it is not read twice.
+  std::vector<Probe> probes;
+  for (const Probe& probe : probes_)
+    if (probe.read_text || !due(done)) probes.push_back(probe);
+  if (!probes.empty()) read(trainer, done, probes, many_);
 }
 
 std::string comparison(const std::vector<std::string>& run_folders) {
@@ -195,6 +241,7 @@ std::string comparison(const std::vector<std::string>& run_folders) {
         last.push_back(record);
       }
       const std::string key = row.key;
+      last = of_most_windows(last);
       const double value =
           key == "excess" ? mean_of(last, "loss") - mean_of(last, "floor") : mean_of(last, key);
       known = known || !std::isnan(value);

@@ -1,5 +1,11 @@
-// Watching a run: reads the chosen probes every so many updates, writes what they say, rings the alarms.
+// Watching a run: reads the chosen probes, writes what they say, rings the alarms.
+//
+// Every so many updates they look at a few windows of the validation text, for curves; at each validation at
+// many, for the numbers that are told. Both times the windows are spread over the whole text and are the same
+// ones from reading to reading.
 #pragma once
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,7 +18,9 @@
 
 namespace ef {
 
-// Scalars go to metrics.jsonl with step, split, probe, layer and head; arrays to probes/NAME.KEY.STEP.npy.
+// Scalars go to metrics.jsonl with step, split, probe, layer, head, the number of windows and standard errors
+// over these ("nats.se"); arrays to probes/NAME.KEY.STEP.npy, where those of many windows replace those of
+// few.
 class Watch {
  public:
   Watch(const Config& config, const RunFolder& run, const ValidationWindows& windows, LineLog& metrics,
@@ -20,17 +28,24 @@ class Watch {
 
   // Whether probes are read after the update that makes `done` updates.
   bool due(Index done) const { return !probes_.empty() && done % every_ == 0; }
-  void read(Trainer& trainer, Index done);
+  void read(Trainer& trainer, Index done) { read(trainer, done, probes_, few_); }
   void rehearse(Trainer& trainer) const;  // reads and forgets, to touch the memory that this takes
-  void validated(Index done, const Evaluation& evaluation);
+  // Hears of a validation, and reads probes from many windows.
+  void validated(Trainer& trainer, Index done, const Evaluation& evaluation);
+  // "2 of 417 windows of held-out text every 50 updates, 15 at each validation"; "" without probes.
+  std::string describe() const;
 
  private:
+  void read(Trainer& trainer, Index done, const std::vector<Probe>& probes, const Batch& windows);
   void report(Index done, const std::vector<AlarmEvent>& events);
 
   const RunFolder& run_;
   std::vector<Probe> probes_;
   Index every_;
-  Batch batch_;  // the first validation windows, the same at each reading
+  Batch few_, many_;                      // windows
+  Index all_;                             // how many there are
+  std::map<std::string, double> latest_;  // of "PROBE KEY", over layers and heads, for the live line
+  std::set<std::string> told_;            // what probes are missing
   LineLog& metrics_;
   Live& live_;
   Alarms alarms_;
@@ -39,8 +54,16 @@ class Watch {
 // The whole lines of metrics.jsonl; none if there is no such file.
 std::vector<Record> read_metrics(const std::string& path);
 
-// One value for each layer, in the order of layers: the mean over heads, or the largest where `key` is
-// "largest".
+// Of the records of one probe at one step: those that rest on the most windows, and those that rest on the
+// fewest. At a validation a probe has been read from many windows, for numbers, and perhaps from few, for
+// curves.
+std::vector<Record> of_most_windows(const std::vector<Record>& records);
+std::vector<Record> of_fewest_windows(const std::vector<Record>& records);
+
+// Whether a value of a record is one that a probe read: not its standard error, or the number of windows.
+bool is_reading(const std::string& key);
+
+// One value for each layer, in the order of layers: the mean over heads, or the largest (see is_largest()).
 std::vector<std::pair<Index, double>> by_layer(const std::vector<Record>& records, const std::string& key);
 
 // A table of what the probes and validations of these runs said last, a column a run.

@@ -46,7 +46,7 @@ void scores(const Head& h, const Real* q, const Real* k, Index first, Index rows
 }  // namespace
 
 Tensor causal_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index heads, double scale,
-                        Real* pattern) {
+                        const AttentionSeen& seen_by) {
   check_shape(q.shape.rank == 3, "causal_attention", "q", q.shape, "[B, T, C]");
   check_shape(k.shape == q.shape, "causal_attention", "k", k.shape, q.shape);
   check_shape(v.shape == q.shape, "causal_attention", "v", v.shape, q.shape);
@@ -72,18 +72,22 @@ Tensor causal_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index
   {
     Scratch scratch(tape.activations());
     Real* p = scratch.reals(block * whole_lanes(tokens));
+    // The first n numbers of a row of `into`, [.., T]; zeros behind them.
+    const auto show = [=](Real* into, Index at_row, const Real* numbers, Index n) {
+      if (!into) return;
+      std::copy_n(numbers, n, into + at_row * tokens);
+      std::fill(into + at_row * tokens + n, into + (at_row + 1) * tokens, Real(0));
+    };
     each_block([&](Index at, Index row, Index first, Index rows) {
       const Index seen = first + rows, width = whole_lanes(seen);
       scores(head, q.data + at, k.data + at, first, rows, factor, p, width);
       for (Index i = 0; i < rows; ++i) {
         Real* p_row = p + i * width;
-        const Index n = whole_lanes(first + i + 1);
-        softmaxes[row + first + i] = softmax_row(p_row, p_row, n);
+        const Index n = whole_lanes(first + i + 1), this_row = row + first + i;
+        show(seen_by.logits, this_row, p_row, first + i + 1);
+        softmaxes[this_row] = softmax_row(p_row, p_row, n);
         std::fill(p_row + n, p_row + width, Real(0));
-        if (!pattern) continue;
-        Real* out = pattern + (row + first + i) * tokens;
-        std::copy_n(p_row, seen, out);
-        std::fill(out + seen, out + tokens, Real(0));
+        show(seen_by.pattern, this_row, p_row, seen);
       }
       gemm(as_is, as_is, rows, head.dim, seen, 1, p, width, v.data + at, channels, 0,
            y.data + at + first * channels, channels);

@@ -20,11 +20,20 @@ Tensor merge_heads(const Tensor& x) {
 namespace {
 
 Tensor plain_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index heads, double factor,
-                       Real* pattern) {
+                       const AttentionSeen& seen) {
   const Tensor logits =
       scale(matmul(split_heads(q, heads), split_heads(k, heads), false, true), Real(factor));
   const Tensor weights = causal_softmax(logits);
-  if (pattern) std::copy_n(weights.data, weights.size(), pattern);
+  if (seen.pattern) std::copy_n(weights.data, weights.size(), seen.pattern);
+  if (seen.logits) {
+    const Index tokens = q.shape[1];
+    for (Index row = 0; row < logits.size() / tokens; ++row) {
+      const Index sees = row % tokens + 1;
+      Real* out = seen.logits + row * tokens;
+      std::copy_n(logits.data + row * tokens, sees, out);
+      std::fill(out + sees, out + tokens, Real(0));
+    }
+  }
   return merge_heads(matmul(weights, split_heads(v, heads)));
 }
 

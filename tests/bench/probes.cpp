@@ -42,7 +42,7 @@ void bench() {
   const ValidationWindows valid(corpus.valid, corpus.first_input, config.model.context);
   Batch batch, watched;
   windows->fill(batch, 0, config.batch);
-  valid.fill(watched, 0, config.probe_sequences);
+  valid.fill_spread(watched, config.probe_sequences);
 
   Index done = 0;
   const auto step = [&] { trainer.step(batch, done++); };

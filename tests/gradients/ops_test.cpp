@@ -571,20 +571,28 @@ TEST_CASE("causal_attention is the composition of the ops that define it", "[ops
     Tape::Scope scope(tape);
 
     std::vector<Real> pattern(static_cast<std::size_t>(s.batch * s.heads * s.tokens * s.tokens), Real(7));
-    const Tensor fused =
-        causal_attention(q.tensor(), k.tensor(), v.tensor(), s.heads, factor, pattern.data());
+    std::vector<Real> logits = pattern;
+    const Tensor fused = causal_attention(q.tensor(), k.tensor(), v.tensor(), s.heads, factor,
+                                          {logits.data(), pattern.data()});
     tape.backward(fused, seed);
 
     Leaf q2(shape, 1), k2(shape, 2), v2(shape, 3);
     const auto split = [&](Leaf& x) {
       return transpose(reshape(x.tensor(), {s.batch, s.tokens, s.heads, s.dim}), 1, 2);
     };
-    const Tensor weights = causal_softmax(scale(matmul(split(q2), split(k2), false, true), Real(factor)));
+    const Tensor products = scale(matmul(split(q2), split(k2), false, true), Real(factor));
+    const Tensor weights = causal_softmax(products);
     const Tensor composed = reshape(transpose(matmul(weights, split(v2)), 1, 2), shape);
     tape.backward(composed, seed);
 
     CHECK(distance(values_of(fused), values_of(composed)) < 1e-12);
     CHECK(distance(pattern, values_of(weights)) < 1e-12);
+    std::vector<Real> seen = values_of(products);  // a query sees itself and what is before it
+    for (std::size_t i = 0; i < seen.size(); ++i) {
+      const auto n = static_cast<std::size_t>(s.tokens);
+      if (i % n > i / n % n) seen[i] = 0;
+    }
+    CHECK(distance(logits, seen) < 1e-12);
     CHECK(distance(q.gradient, q2.gradient) < 1e-12);
     CHECK(distance(k.gradient, k2.gradient) < 1e-12);
     CHECK(distance(v.gradient, v2.gradient) < 1e-12);
@@ -596,11 +604,12 @@ TEST_CASE("fused ops and their plain twins compute the same", "[ops]") {
   std::vector<std::int32_t> targets;
   for (Index i = 0; i < sequences * tokens; ++i)
     targets.push_back(i % 11 == 3 ? ignored : static_cast<std::int32_t>(i * 97 % vocab));
-  const auto all = [&](const FusedOps& ops, std::vector<Leaf>& leaf, std::vector<Real>& pattern) {
+  const auto all = [&](const FusedOps& ops, std::vector<Leaf>& leaf, std::vector<Real>& logits,
+                       std::vector<Real>& pattern) {
     Tape tape;
     Tape::Scope scope(tape);
     const auto in = [&](std::size_t i) { return leaf[i].tensor(); };
-    const Tensor attended = ops.attention(in(0), in(1), in(2), 3, 0.5, pattern.data());
+    const Tensor attended = ops.attention(in(0), in(1), in(2), 3, 0.5, {logits.data(), pattern.data()});
     const Tensor thought = ops.feed_forward(attended, in(3), in(4), in(5), in(6), activations()[2]);
     const Tensor loss =
         ops.head(add(attended, thought), in(7), targets, {.divisor = 100, .label_smoothing = 0.1});
@@ -614,22 +623,26 @@ TEST_CASE("fused ops and their plain twins compute the same", "[ops]") {
                              Shape{channels, width}, Shape{channels}, Shape{vocab, channels}})
     fused.emplace_back(shape, seed++);
   std::vector<Leaf> plain = fused;
-  std::vector<Real> pattern(static_cast<std::size_t>(sequences * 3 * tokens * tokens)), twin = pattern;
-  CHECK(all(fused_ops(), fused, pattern) == Approx(all(plain_ops(), plain, twin)).epsilon(1e-12));
+  std::vector<Real> pattern(static_cast<std::size_t>(sequences * 3 * tokens * tokens), Real(7)),
+      logits = pattern, twin = pattern, twin_logits = pattern;
+  CHECK(all(fused_ops(), fused, logits, pattern) ==
+        Approx(all(plain_ops(), plain, twin_logits, twin)).epsilon(1e-12));
   CHECK(distance(pattern, twin) < 1e-12);
+  CHECK(distance(logits, twin_logits) < 1e-12);
   for (std::size_t i = 0; i < fused.size(); ++i) {
     INFO("gradient of input " << i);
     CHECK(distance(fused[i].gradient, plain[i].gradient) < 1e-10);
   }
 }
 
-TEST_CASE("causal_attention computes the same with and without a pattern to fill", "[ops]") {
+TEST_CASE("causal_attention computes the same with and without somebody who looks", "[ops]") {
   const Shape shape{2, 70, 6};
   Leaf q(shape, 1), k(shape, 2), v(shape, 3);
-  std::vector<Real> pattern(2 * 3 * 70 * 70);
+  std::vector<Real> logits(2 * 3 * 70 * 70), pattern = logits;
   Tape tape;
   Tape::Scope scope(tape);
-  const Tensor with = causal_attention(q.tensor(), k.tensor(), v.tensor(), 3, 0.5, pattern.data());
+  const Tensor with =
+      causal_attention(q.tensor(), k.tensor(), v.tensor(), 3, 0.5, {logits.data(), pattern.data()});
   const Tensor without = causal_attention(q.tensor(), k.tensor(), v.tensor(), 3, 0.5);
   CHECK(values_of(with) == values_of(without));
 }
