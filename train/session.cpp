@@ -66,6 +66,7 @@ void warn_of_idle(Live& live, const ModelConfig& c) {
   };
   idle("temperature", "temperature", c.temperature, usual.temperature);
   idle("softcap", "softcap", c.softcap, usual.softcap);
+  idle("start-trace", "trace-start", c.start_trace, usual.start_trace);
   idle("entropy-reward", "entropy", c.entropy_reward, usual.entropy_reward);
 }
 
