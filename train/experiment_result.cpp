@@ -139,7 +139,9 @@ void collect_losses(const std::vector<Record>& records, RunResult& result) {
       curve.steps.push_back(static_cast<double>(record.step));
       curve.values.push_back(record.value(key));
     };
-    add(valid ? loss : train, "loss");
+    // Label smoothing makes it another quantity, with a name of its own.
+    if (!valid && !std::isnan(record.value("smoothed_loss"))) train.name = "train.smoothed_loss";
+    add(valid ? loss : train, valid || train.name == "train.loss" ? "loss" : "smoothed_loss");
     if (!valid) continue;
     add(perplexity, "perplexity");
     floor = record.value("floor");
@@ -159,7 +161,7 @@ void collect_losses(const std::vector<Record>& records, RunResult& result) {
   }
   if (!train.values.empty()) {
     const std::size_t tenth = (train.values.size() + 9) / 10;
-    figures["train.loss"] = mean(std::span(train.values).last(tenth));
+    figures[train.name] = mean(std::span(train.values).last(tenth));
   }
   result.curves.push_back(bucketed(train, train_points));
   result.curves.push_back(loss);
