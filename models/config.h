@@ -40,6 +40,7 @@ struct ModelConfig {
   bool plain = false;            // compute fused ops op by op (plain_ops)
   double temperature = 1;        // attention temperature: logits are divided by it
   double softcap = 30;           // attention softcap: logits stay within +- softcap
+  double start_trace = 16;       // attention trace-start: tr W of each head at the start
   double entropy_reward = 0.01;  // attention entropy: strength of the reward for attention entropy
   RegulariserConfig regulariser;
 };

@@ -467,6 +467,29 @@ TEST_CASE("localize: a case of one's own, its files, its mistakes", "[localisati
   CHECK(!fs::exists(folder / "c"));
 }
 
+TEST_CASE("localize: a reference of known draws has errors of its own", "[localisation]") {
+  // One number, measured with an error of 0.01 by 4,000 draws; a reference of 1,000 has twice that error.
+  const auto text = [](const char* mean, const char* error, const char* reference_draws) {
+    return deviations_text(
+        std::string(R"({"theory": [{"draws": 1}], "softmax": [{"trace": 1, "trace_square": 2,
+            "frobenius_square": 2, "channels": 4, "head_dim": 4, "draws": 4000, )") +
+        reference_draws + R"("statistics": {"residual": {"mean": )" + mean + R"(, "standard_error": )" +
+        error + R"(, "reference": 0.5}}}]})");
+  };
+  CHECK(contains(text("0.53", "0.01", R"("reference_draws": 4000, )"),
+                 " 2.1 standard errors of the difference"));
+  CHECK(contains(text("0.53", "0.01", R"("reference_draws": 1000, )"),
+                 " 1.3 standard errors of the difference"));
+  CHECK(contains(text("0.53", "0.01", R"("reference_draws": 1000, )"), "square of 1 deviations: 1.34"));
+  CHECK(contains(text("0.53", "0.01", ""), " 3.0 standard errors ("));
+  CHECK(contains(text("0.53", "0.01", ""), "one of about 500 would"));
+  CHECK(
+      contains(text("0.5004", "0.01", R"("reference_draws": 4000, )"), "all 1 numbers are those of the ref"));
+  CHECK(!contains(text("0.5006", "0.01", R"("reference_draws": 4000, )"), "all 1"));
+  // Rounding is all there is: nothing is said of draws.
+  CHECK(!contains(text("0.51", "0", R"("reference_draws": 4000, )"), "draws"));
+}
+
 TEST_CASE("localize: all tables and diagrams, as text and as a page", "[localisation]") {
   Workers workers(2);
   const std::string json = localize_all({32, 1}, workers);
@@ -476,6 +499,13 @@ TEST_CASE("localize: all tables and diagrams, as text and as a page", "[localisa
     CHECK(contains(text, part));
   }
   const auto parsed = nlohmann::json::parse(json);
+  int compared = 0;
+  for (const auto& c : parsed["softmax"]) {
+    CHECK(c["statistics"]["residual"].contains("reference") == c.contains("reference_draws"));
+    for (const auto& [key, s] : c["statistics"].items()) compared += s.contains("reference");
+  }
+  CHECK(compared == 9 * 4);
+  CHECK(contains(text, "standard errors of the difference"));  // 32 draws are not the reference's
   REQUIRE(parsed["diagrams"].size() == 2);
   const auto& walk = parsed["diagrams"][0];
   CHECK(walk["panels"]["theory"].size() == walk["trace_square"].size());

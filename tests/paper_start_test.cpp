@@ -55,6 +55,27 @@ TEST_CASE("the query-key spectrum of the paper's model at its start", "[paper]")
   }
 }
 
+TEST_CASE("the paper's model with trace-start: the same start, but for the trace", "[paper]") {
+  Config config = paper(1);
+  config.model.vocab = 10;
+  Workers threads(1);
+  Trainer usual(config, threads);
+  config.model.attention = "trace-start";
+  for (const double wanted : {16.0, -16.0, 64.0}) {
+    config.model.start_trace = wanted;
+    Trainer started(config, threads);
+    CHECK(started.model().qk()[0].trace() == Approx(wanted).epsilon(1e-6));
+    REQUIRE(started.parameters().list().size() == usual.parameters().list().size());
+    for (const Parameter& p : usual.parameters().list()) {
+      INFO(p.path);
+      const bool moved = p.path == "blocks.0.attn.q.weight" || p.path == "blocks.0.attn.k.weight";
+      const bool same =
+          values_of(started.parameters().at(p.path)) == values_of(usual.parameters().at(p.path));
+      CHECK(same != moved);
+    }
+  }
+}
+
 TEST_CASE("the loss and the attention entropy of the paper's model at its start, on WikiText-2", "[paper]") {
   const char* folder = std::getenv("EIGENFORMER_DATA");
   const std::string path = std::string(folder ? folder : "data/corpora") + "/wikitext-2";

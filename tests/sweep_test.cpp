@@ -4,6 +4,7 @@
 #include "tests/plans.h"
 #include "tests/programs.h"
 #include "train/experiment.h"
+#include "train/watch.h"
 
 using namespace ef;
 
@@ -63,8 +64,19 @@ TEST_CASE("a sweep that is killed and started again ends as one that was not", "
   CHECK(result.curve("train.loss")->values.size() == 100);
   CHECK(result.curve("valid.loss")->values.size() == 8);
   CHECK(result.curve("attn.entropy.normalised", 0)->values.size() == 16);
-  CHECK(result.figure("attn.entropy.normalised") ==
-        Approx(result.curve("attn.entropy.normalised", 0)->values.back()).epsilon(1e-5));
+  // Figures are of the many windows that are read at a validation, curves of few.
+  CHECK(result.windows == 8);
+  double many = 0, few = 0, lines = 0;
+  for (const Record& record : read_metrics(folder / "whole-runs/small/plain-seed3/metrics.jsonl")) {
+    if (record.label("probe") != "attn.entropy" || record.step != 400) continue;
+    (record.value("windows") == 8 ? many : few) += record.value("normalised") / 2;  // heads
+    ++lines;
+  }
+  CHECK(lines == 4);
+  CHECK(many != few);
+  CHECK(result.figure("attn.entropy.normalised") == Approx(many));
+  CHECK(result.figure("attn.entropy.normalised.se") > 0);
+  CHECK(result.curve("attn.entropy.normalised", 0)->values.back() == Approx(few).epsilon(1e-5));
   const std::vector<double>& entropy = result.curve("attn.entropy.normalised", 0)->values;
   CHECK(result.figure("attn.entropy.normalised.min") == Approx(std::ranges::min(entropy)).epsilon(1e-5));
   CHECK(result.figure("attn.entropy.normalised.max") == Approx(std::ranges::max(entropy)).epsilon(1e-5));

@@ -2,6 +2,8 @@
 #include "train/watch.h"
 #include "models/alarms.h"
 #include "tests/programs.h"
+#include "train/experiment.h"
+#include "train/live.h"
 #include "train/run.h"
 
 using namespace ef;
@@ -115,6 +117,52 @@ TEST_CASE("all probes on or off, the weights are the same bits", "[watch]") {
   }
   CHECK(fs::exists(folder / "on/probes/qk.spectrum.eigenvalues.00000056.npy"));
   CHECK(fs::exists(folder / "on/probes/attn.profile.profile.00000007.npy"));
+}
+
+TEST_CASE("a loss with label smoothing is told as such, and is measured at no floor", "[watch]") {
+  CHECK(loss_text(1.5, 0.25, false) == "loss 1.5000  floor 0.2500  excess 1.2500");
+  CHECK(loss_text(0, std::nan(""), false) == "loss 0.0000  ppl 1.00");
+  CHECK(loss_text(1.5, 0.25, true) == "smoothed loss 1.5000");
+
+  const Folder folder;
+  const std::string builtin = "--data builtin --context 256 --layers 1 --eval-every 30 --log-every 10 ";
+  train(folder, "plain", builtin);
+  const std::string told = train(folder, "smooth", builtin + "--label-smoothing 0.2");
+  CHECK(contains(told, "  floor "));  // of validations
+  std::vector<double> plain, smooth;
+  for (const Record& r : read_metrics(folder / "plain/metrics.jsonl")) {
+    if (r.label("split") != "train") continue;
+    CHECK(std::isnan(r.value("smoothed_loss")));
+    CHECK(std::isfinite(r.value("floor")));
+    plain.push_back(r.value("loss"));
+  }
+  int validations = 0;
+  for (const Record& r : read_metrics(folder / "smooth/metrics.jsonl")) {
+    if (r.label("split") == "train") {
+      CHECK(std::isnan(r.value("loss")));
+      CHECK(std::isnan(r.value("floor")));
+      smooth.push_back(r.value("smoothed_loss"));
+    } else if (r.label("split") == "valid" && r.label("probe").empty()) {
+      CHECK(std::isfinite(r.value("loss")));
+      CHECK(std::isfinite(r.value("floor")));
+      ++validations;
+    }
+  }
+  CHECK(validations == 2);
+  REQUIRE(smooth.size() == 6);
+  CHECK(plain.size() == 6);
+  for (const double loss : smooth) CHECK(loss > 0);
+
+  const RunResult results[] = {collect_result(folder / "plain", ""), collect_result(folder / "smooth", "")};
+  CHECK(results[0].curve("train.loss")->values == plain);
+  CHECK(!results[0].curve("train.smoothed_loss"));
+  CHECK(results[1].curve("train.smoothed_loss")->values == smooth);
+  CHECK(!results[1].curve("train.loss"));
+  CHECK(results[1].figures.contains("train.smoothed_loss"));
+  CHECK(!results[1].figures.contains("train.loss"));
+  const std::string title = "training loss with label smoothing";
+  CHECK(contains(read_file(folder / "smooth/report.html"), title));
+  CHECK(!contains(read_file(folder / "plain/report.html"), title));
 }
 
 TEST_CASE("LocAteR of strength 0 is no regulariser, to the bit", "[watch]") {

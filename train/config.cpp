@@ -42,6 +42,7 @@ FieldList fields(Config& c) {
 
   f.add("temperature", c.model.temperature, "of --attention temperature: logits are divided by it");
   f.add("softcap", c.model.softcap, "of --attention softcap: logits stay within +- softcap");
+  f.add("start-trace", c.model.start_trace, "of --attention trace-start: tr W of each head at the start");
   f.add("entropy-reward", c.model.entropy_reward, "of --attention entropy: strength of the reward");
 
   f.group = "Regulariser";

@@ -88,9 +88,11 @@ struct Curve {
 //   valid.excess                     valid.loss above the floor, where that is known
 //   train.loss                       mean over the last tenth of the run
 //   PROBE.KEY                        its last reading, the mean over layers and heads (largest: the largest)
+//   PROBE.KEY.se                     mean over layers and heads of the standard errors over windows of that
 //   PROBE.KEY.best                   the same at the step of the best validation, if it was read there
 //   PROBE.KEY.min, PROBE.KEY.max     the same at its lowest and its highest over the run (a collapse that was
-//                                    recovered from); results of older versions lack them
+//                                    recovered from), of the few windows of which curves are; results of
+//                                    older versions lack them
 //   context.loss, context.perplexity, test.loss, test.perplexity, test.context.loss, ...perplexity
 struct RunResult {
   std::string plan, arm;
@@ -100,6 +102,8 @@ struct RunResult {
   std::map<std::string, std::string> options;  // all options of train, as text, but for its folders
   std::string version, data_fingerprint;
   double parameters = 0, vocabulary = 0;
+  Index windows = 0;  // of validation text that the last readings of probes rest on; 0: the first two, of an
+                      // older version
   std::string processor, compiler;
   Index cores = 0;
   // Of the training's last process, which did `timed_steps` updates; NaN where it was not seen to end.

@@ -1,6 +1,7 @@
 #include "train/experiment_job.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 
@@ -40,6 +41,7 @@ void Job::read_progress() {
   const Record record = Record::parse(line);
   done = record.step;
   loss = record.value("loss");
+  if (std::isnan(loss)) loss = record.value("smoothed_loss");
 }
 
 }  // namespace ef

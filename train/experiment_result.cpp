@@ -103,19 +103,18 @@ void write(const json& value, const std::string& indent, std::string& out) {
 // ---- What a run left
 
 // By probe and key, the records of each step.
-using Readings = std::map<std::string, std::map<Index, std::vector<Record>>>;
+using Readings = std::map<std::pair<std::string, std::string>, std::map<Index, std::vector<Record>>>;
 
 Readings readings_of(const std::vector<Record>& records) {
   Readings readings;
   for (const Record& record : records) {
     if (record.label("probe").empty() || !record.label("tensor").empty()) continue;
-    for (const auto& [key, value] : record.values)
-      readings[record.label("probe") + "." + key][record.step].push_back(record);
+    for (const auto& [key, value] : record.values) {
+      if (key != "windows") readings[{record.label("probe"), key}][record.step].push_back(record);
+    }
   }
   return readings;
 }
-
-std::string key_of(const std::string& name) { return name.substr(name.rfind('.') + 1); }
 
 // The mean over layers and heads, or the largest.
 double over_layers(const std::vector<Record>& records, const std::string& key) {
@@ -125,7 +124,7 @@ double over_layers(const std::vector<Record>& records, const std::string& key) {
     total += value;
     largest = value <= largest ? largest : value;
   }
-  return key == "largest" ? largest : total / static_cast<double>(layers.size());
+  return is_largest(key) ? largest : total / static_cast<double>(layers.size());
 }
 
 void collect_losses(const std::vector<Record>& records, RunResult& result) {
@@ -139,7 +138,9 @@ void collect_losses(const std::vector<Record>& records, RunResult& result) {
       curve.steps.push_back(static_cast<double>(record.step));
       curve.values.push_back(record.value(key));
     };
-    add(valid ? loss : train, "loss");
+    // Label smoothing makes it another quantity, with a name of its own.
+    if (!valid && !std::isnan(record.value("smoothed_loss"))) train.name = "train.smoothed_loss";
+    add(valid ? loss : train, valid || train.name == "train.loss" ? "loss" : "smoothed_loss");
     if (!valid) continue;
     add(perplexity, "perplexity");
     floor = record.value("floor");
@@ -159,7 +160,7 @@ void collect_losses(const std::vector<Record>& records, RunResult& result) {
   }
   if (!train.values.empty()) {
     const std::size_t tenth = (train.values.size() + 9) / 10;
-    figures["train.loss"] = mean(std::span(train.values).last(tenth));
+    figures[train.name] = mean(std::span(train.values).last(tenth));
   }
   result.curves.push_back(bucketed(train, train_points));
   result.curves.push_back(loss);
@@ -168,25 +169,34 @@ void collect_losses(const std::vector<Record>& records, RunResult& result) {
 
 void collect_probes(const std::vector<Record>& records, RunResult& result) {
   const double best = result.figure("valid.step");
-  for (const auto& [name, steps] : readings_of(records)) {
-    const std::string key = key_of(name);
+  for (const auto& [probe_and_key, steps] : readings_of(records)) {
+    const auto& [probe, key] = probe_and_key;
+    const std::string name = probe + "." + key;
+    // Numbers are read from many windows, curves and what is found on them from the same few at all steps.
+    const double last = over_layers(of_most_windows(steps.rbegin()->second), key);
+    result.figures[name] = last;
+    if (!is_reading(key)) continue;  // a standard error
+    for (const Record& record : of_most_windows(steps.rbegin()->second))
+      if (record.value("windows") > static_cast<double>(result.windows))
+        result.windows = static_cast<Index>(record.value("windows"));
     std::map<Index, Curve> layers;
-    for (const auto& [step, readings] : steps) {
-      for (const auto& [layer, value] : by_layer(readings, key)) {
+    for (const auto& [step, all] : steps) {
+      const std::vector<Record> few = of_fewest_windows(all);
+      for (const auto& [layer, value] : by_layer(few, key)) {
         Curve& curve = layers[layer];
         curve.name = name;
         curve.layer = layer;
         curve.steps.push_back(static_cast<double>(step));
         curve.values.push_back(value);
       }
-      const double value = over_layers(readings, key);
-      result.figures[name] = value;  // the last one stays
+      const double value = over_layers(few, key);
       // fmin and fmax pass over a NaN, as long as there is a number.
       double& least = result.figures.try_emplace(name + ".min", value).first->second;
       double& most = result.figures.try_emplace(name + ".max", value).first->second;
       least = std::fmin(least, value);
       most = std::fmax(most, value);
-      if (static_cast<double>(step) == best) result.figures[name + ".best"] = value;
+      if (static_cast<double>(step) == best)
+        result.figures[name + ".best"] = over_layers(of_most_windows(all), key);
     }
     for (const auto& [layer, curve] : layers) result.curves.push_back(thinned(curve, probe_points));
   }
@@ -226,13 +236,13 @@ void collect_arrays(const std::string& run_folder, Index last_step, RunResult& r
   }
   for (const auto& [name, steps] : files) {
     std::vector<std::pair<Index, std::string>> list(steps.begin(), steps.end());
-    if (key_of(name) == "eigenvalues") {
+    if (name.ends_with(".eigenvalues")) {
       for (const std::size_t i : spread_over(list.size(), spectra_kept))
         result.spectra.push_back(spectrum_of(list[i].second, list[i].first));
       continue;
     }
     NpyArray array = read_npy(list.back().second);
-    if (key_of(name) == "map" && array.shape.size() == 4 && !array.values.empty()) {
+    if (name.ends_with(".map") && array.shape.size() == 4 && !array.values.empty()) {
       array.values.resize(static_cast<std::size_t>(array.shape[2] * array.shape[3]));  // of the first head
       array.shape[0] = array.shape[1] = 1;
     }
@@ -314,6 +324,7 @@ std::string to_json(const RunResult& r) {
   whole["parameters"] = number(r.parameters);
   whole["vocabulary"] = number(r.vocabulary);
   whole["processor"] = r.processor;
+  if (r.windows > 0) whole["windows"] = r.windows;
   whole["cores"] = r.cores;
   whole["compiler"] = r.compiler;
   whole["seconds"] = {{"cpu", number(rounded(r.cpu_seconds, 4))},
@@ -354,7 +365,7 @@ std::string to_json(const RunResult& r) {
   }
   json& arrays = whole["arrays"] = json::array();
   for (const RunResult::Array& a : r.arrays) {
-    const int digits = key_of(a.name) == "map" ? 2 : 4;  // a map is to be looked at
+    const int digits = a.name.ends_with(".map") ? 2 : 4;  // a map is to be looked at
     arrays.push_back(
         {{"name", a.name}, {"step", a.step}, {"shape", a.shape}, {"values", numbers(a.values, digits)}});
   }
@@ -387,6 +398,7 @@ RunResult result_from_json(const std::string& text, const std::string& path) {
     r.parameters = number_of(whole.at("parameters"));
     r.vocabulary = number_of(whole.at("vocabulary"));
     r.processor = whole.at("processor");
+    r.windows = whole.value("windows", Index{0});
     r.cores = whole.at("cores");
     r.compiler = whole.at("compiler");
     r.cpu_seconds = number_of(whole.at("seconds").at("cpu"));

@@ -33,6 +33,12 @@ double seconds_between(std::chrono::steady_clock::time_point a, std::chrono::ste
 
 }  // namespace
 
+std::string loss_text(double loss, double floor, bool smoothed) {
+  if (smoothed) return format("smoothed loss %.4f", loss);
+  if (std::isfinite(floor)) return format("loss %.4f  floor %.4f  excess %.4f", loss, floor, loss - floor);
+  return format("loss %.4f  ppl %.2f", loss, std::exp(loss));
+}
+
 Live::Live(const std::string& log_path, double peak)
     : log_(std::fopen(log_path.c_str(), "a")), peak_(peak), terminal_(isatty(STDOUT_FILENO) != 0) {
   if (!log_) fail("cannot write " + log_path);
@@ -80,12 +86,7 @@ std::string Live::line() const {
     const double per_step = since_start / static_cast<double>(last_.done - first_.done);
     text += "  " + clock_time(per_step * static_cast<double>(last_.steps - last_.done)) + " left";
   }
-  text += format("  loss %.4f", loss);
-  if (std::isfinite(floor))
-    text += format("  floor %.4f  excess %.4f", floor, loss - floor);
-  else
-    text += format("  ppl %.2f", std::exp(loss));
-  text += note_;
+  text += "  " + loss_text(loss, floor, last_.smoothed) + note_;
   if (last_.tokens > rate_.tokens && seconds > 0) {
     text += format("  %s tok/s", short_number((last_.tokens - rate_.tokens) / seconds).c_str());
     if (peak_ > 0) text += format("  %.0f%% of peak", 100 * (last_.flops - rate_.flops) / seconds / peak_);

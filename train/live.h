@@ -13,7 +13,13 @@ struct Progress {
   double loss = 0, floor = 0;  // nats a token; floor NaN if not known
   double learning_rate = 0;
   double tokens = 0, flops = 0;  // since the program started
+  bool smoothed = false;         // label smoothing is part of the loss
 };
+
+// "loss 1.4392  floor 0.2253  excess 1.2139", with "ppl 4.22" instead where the floor is NaN. With label
+// smoothing "smoothed loss 1.4392" alone: it also says how far the guesses are from even ones, so that
+// neither the text's floor nor a perplexity goes with it.
+std::string loss_text(double loss, double floor, bool smoothed);
 
 class Live {
  public:

@@ -32,8 +32,10 @@ struct LocalizeOptions {
 //   softmax   for each case the statistics of the whole pattern: mean, standard_error
 //   diagrams  regimes over a grid of (trace, trace_square) by theory, surrogate and softmax, what they were
 //             read from, and the boundaries (only of all)
-//   reference, beside a measured number: the same from a separate simulation, made before this program; its
-//             number of draws was not kept (its deviations are those of about a hundred)
+//   reference, beside a measured number: the same, noted before, to three digits (rho: two). That of softmax
+//             is what 4,000 draws of seed 1 gave (reference_draws): it shows whether the program still gives
+//             it, and what another seed changes. That of rho is of a separate simulation, made before this
+//             program; its number of draws was not kept
 // Error where a case is impossible.
 std::string localize_case(const LocalizeCase& one, const LocalizeOptions& options, Workers& workers);
 // Both tables with references, phase diagrams, non-symmetric and low-rank matrices.

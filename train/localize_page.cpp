@@ -34,6 +34,10 @@ std::string setting_of(const Json& c) {
 std::string settings_of(const Json& cases) {
   std::string text = setting_of(cases[0]) + ".";
   if (cases.dump().find("reference") == std::string::npos) return text;
+  for (const Json& c : cases) {
+    if (c.contains("reference_draws"))
+      return text + " Reference: what seed 1 gave before, " + c.at("reference_draws").dump() + " draws.";
+  }
   return text +
          " Reference: a separate simulation of the same set-up, made before this program, with fewer draws.";
 }

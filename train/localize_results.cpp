@@ -5,6 +5,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -135,12 +136,17 @@ std::string softmax_text(const Json& cases) {
 struct Comparison {
   std::string what;
   double measured, error, reference, last_digit;
+  double reference_error = 0;  // 0: not known
 
-  // In standard errors of what was measured, rounding included.
+  // In standard errors of the difference of two simulations, as far as they are known, rounding included.
   double deviation() const {
     const double rounding = last_digit / std::sqrt(12.0);
-    return std::fabs(measured - reference) / std::sqrt(error * error + rounding * rounding);
+    return std::fabs(measured - reference) /
+           std::sqrt(error * error + reference_error * reference_error + rounding * rounding);
   }
+  // Rounded to the reference; it may have been rounded twice, from the one digit more that is printed.
+  bool same_digits() const { return std::fabs(measured - reference) <= 0.551 * last_digit; }
+  bool rounding_is_all() const { return error < last_digit / 10; }
 };
 
 std::vector<Comparison> compared_rho(const Json& json) {
@@ -159,33 +165,49 @@ std::vector<Comparison> compared_rho(const Json& json) {
 std::vector<Comparison> compared_softmax(const Json& json) {
   std::vector<Comparison> all;
   for (const Json& c : json.at("softmax")) {
+    // A standard error goes with one over the root of the number of draws.
+    const double known = c.value("reference_draws", 0.0), draws = c.at("draws");
+    const double ratio = known > 0 ? std::sqrt(draws / known) : 0;
     for (const auto& [key, s] : c.at("statistics").items()) {
       if (!s.contains("reference")) continue;
+      const double error = s.at("standard_error");
       all.push_back(
-          {heading_of(c) + ", " + key, s.at("mean"), s.at("standard_error"), s.at("reference"), .001});
+          {heading_of(c) + ", " + key, s.at("mean"), error, s.at("reference"), .001, ratio * error});
     }
   }
   return all;
 }
 
-// The largest deviation; and what number of draws would have errors as large as the deviations: with n draws
-// the mean square of (measured - reference)^2 / (variance of one draw) is 1 / n beyond our own 1 / draws.
+// The largest deviation, and what all of them say. Where the reference's errors are known, the root mean
+// square of the deviations is near 1 for separate draws, and the same digits throughout are the same draws.
+// Where they are not, what number of draws would have errors as large: with n draws the mean square of
+// (measured - reference)^2 / (variance of one draw) is 1 / n beyond our own 1 / draws.
 std::string deviation_text(const char* table, const std::vector<Comparison>& all, double draws) {
   if (all.empty()) return "";
   const auto worst = std::max_element(all.begin(), all.end(), [](const Comparison& a, const Comparison& b) {
     return a.deviation() < b.deviation();
   });
-  std::string text =
-      line("%s: largest deviation from the reference %.1f standard errors (", table, worst->deviation());
+  const bool known = worst->reference_error > 0;
+  if (known && std::all_of(all.begin(), all.end(), std::mem_fn(&Comparison::same_digits))) {
+    return line("%s: all %zu numbers are those of the reference, to its last digit\n", table, all.size()) +
+           "  (separate draws would differ more: these are the reference's own; another --seed draws "
+           "others)\n";
+  }
+  std::string text = line("%s: largest deviation from the reference %.1f standard errors%s (", table,
+                          worst->deviation(), known ? " of the difference" : "");
   text +=
       worst->what + line(": %.4f +- %.4f, reference %g)\n", worst->measured, worst->error, worst->reference);
   double squares = 0, count = 0;
   for (const Comparison& c : all) {
-    if (c.error < c.last_digit / 10) continue;  // rounding is all there is
+    if (c.rounding_is_all()) continue;
     squares += c.deviation() * c.deviation();
     ++count;
   }
-  if (const double excess = squares / count - 1; excess > 0) {
+  if (count == 0) return text;
+  if (known) {
+    text += line("  (root mean square of %.0f deviations: %.2f; near 1 for separate draws)\n", count,
+                 std::sqrt(squares / count));
+  } else if (const double excess = squares / count - 1; excess > 0) {
     text += line(
         "  (the reference was simulated, too, of a number of draws that was not kept; one of about %.0f "
         "would "

@@ -38,6 +38,7 @@ struct Alarm {
 struct Metrics {
   std::vector<ChartPoint> train_loss, train_floor, learning_rate, gradient_norm;
   std::vector<ChartPoint> valid_loss, valid_floor, perplexity;
+  bool smoothed = false;                  // train_loss has label smoothing in it
   std::map<std::string, ByLayer> probes;  // by probe and key, as in "attn.entropy normalised"
   bool probed = false;
   std::vector<Alarm> alarms;
@@ -126,7 +127,9 @@ Metrics parse_metrics(const std::string& text) {
     const auto add = [&](std::vector<ChartPoint>& points, const char* key) {
       points.push_back({step, number(object, key)});
     };
-    add(valid ? m.valid_loss : m.train_loss, "loss");
+    const bool smoothed = !valid && object.contains("smoothed_loss");
+    m.smoothed = m.smoothed || smoothed;
+    add(valid ? m.valid_loss : m.train_loss, smoothed ? "smoothed_loss" : "loss");
     add(valid ? m.valid_floor : m.train_floor, "floor");
     if (valid) {
       add(m.perplexity, "perplexity");
@@ -184,7 +187,8 @@ std::vector<BigNumber> big_numbers(const Run& run) {
     figures.push_back({"Validation loss", fixed(valid, 4), note});
   }
   if (std::isfinite(train))
-    figures.push_back({"Training loss", fixed(train, 4), "last batch, nats per token"});
+    figures.push_back({m.smoothed ? "Training loss with label smoothing" : "Training loss", fixed(train, 4),
+                       "last batch, nats per token"});
   if (std::isfinite(floor)) {
     figures.push_back({"Floor", fixed(floor, 4), "no model can do better"});
     if (std::isfinite(valid))
@@ -270,7 +274,7 @@ std::vector<Figure> small_multiples(std::vector<LineChart> charts) {
 
 std::vector<Content> charts(const Metrics& m) {
   LineChart loss{.title = "Loss", .y_label = "nats per token"};
-  add_with_mean(loss, "training batch", 1, m.train_loss);
+  add_with_mean(loss, m.smoothed ? "training loss with label smoothing" : "training batch", 1, m.train_loss);
   add_if_any(loss, {"validation", 2, Series::Look::dots, m.valid_loss});
   add_if_any(loss, {"floor", 0, Series::Look::dashed, floor_line(m)});
   loss.logarithmic = spans_decades(loss.series, 6);

@@ -66,6 +66,7 @@ void warn_of_idle(Live& live, const ModelConfig& c) {
   };
   idle("temperature", "temperature", c.temperature, usual.temperature);
   idle("softcap", "softcap", c.softcap, usual.softcap);
+  idle("start-trace", "trace-start", c.start_trace, usual.start_trace);
   idle("entropy-reward", "entropy", c.entropy_reward, usual.entropy_reward);
 }
 
@@ -125,11 +126,12 @@ class Session {
       ++state_.done;
       tokens_ += static_cast<double>(batch.scored);
       const double floor = batch.floor_nats / static_cast<double>(batch.scored);
-      live_->update(
-          {state_.done, config_.steps, result.loss, floor, result.learning_rate, tokens_, trainer_->flops()});
+      live_->update({state_.done, config_.steps, result.loss, floor, result.learning_rate, tokens_,
+                     trainer_->flops(), smoothed()});
       if (state_.done % config_.log_every == 0) {
-        Record record{state_.done, {{"split", "train"}}, -1, -1, {{"loss", result.loss}}};
-        if (std::isfinite(floor)) record.values.emplace_back("floor", floor);
+        Record record{state_.done, {{"split", "train"}}, -1, -1, {}};
+        record.values.emplace_back(smoothed() ? "smoothed_loss" : "loss", result.loss);
+        if (std::isfinite(floor) && !smoothed()) record.values.emplace_back("floor", floor);
         record.values.emplace_back("learning_rate", result.learning_rate);
         record.values.emplace_back("gradient_norm", result.gradient_norm);
         if (regularised()) record.values.emplace_back("regulariser", result.regulariser);
@@ -162,6 +164,8 @@ class Session {
   }
   bool out_of_patience() const { return config_.patience > 0 && state_.since_best >= config_.patience; }
 
+  // Label smoothing is part of what training minimises, but not of validations: the two do not compare.
+  bool smoothed() const { return config_.label_smoothing > 0; }
   bool regularised() const { return config_.model.regulariser.name != "none"; }
   // Returns whether training should go on.
   bool validate() {

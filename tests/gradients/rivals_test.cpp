@@ -1,5 +1,6 @@
 // Known answers for the rivals of models/attention_*.cpp, each alone as one layer. (Their gradients inside of
 // whole models are checked in model_test.cpp.)
+#include <algorithm>
 #include <numeric>
 
 #include "engine/gradcheck.h"
@@ -115,7 +116,7 @@ TEST_CASE("qk() and the pattern agree wherever nothing is left out", "[rivals]")
   config.temperature = 1.7;
   const Index c = config.channels, d = c / config.heads;
   for (const char* name :
-       {"softmax", "temperature", "sigma-reparam", "spectral-norm", "mimetic", "entropy"}) {
+       {"softmax", "temperature", "sigma-reparam", "spectral-norm", "mimetic", "trace-start", "entropy"}) {
     INFO(name);
     Layer layer(name, config);
     layer.multiply("q.weight", Real(1.3));
@@ -502,6 +503,76 @@ TEST_CASE("mimetic: the start of q and k is a function of the Random alone", "[r
     CHECK(layer.values(path) == softmax.values(path));
   other_seed.attention->start({7, stream_of(Purpose::test), 2});
   CHECK(distance(layer.values("q.weight"), other_seed.values("q.weight")) > 0.1);
+}
+
+// ---- trace-start
+
+TEST_CASE("trace-start: every head has the trace that was asked for", "[rivals]") {
+  ModelConfig config = small();
+  CHECK(config.start_trace == 16);
+  const Layer softmax("softmax", config);
+  for (const double wanted : {16.0, 3.0, 0.0, -16.0}) {
+    INFO(wanted);
+    config.start_trace = wanted;
+    Layer layer("trace-start", config);
+    for (Index head = 0; head < 2; ++head) {
+      const QKProduct now = layer.attention->qk()[static_cast<std::size_t>(head)];
+      const QKProduct before = softmax.attention->qk()[static_cast<std::size_t>(head)];
+      CHECK(std::fabs(now.trace() - wanted) < 1e-12);
+      // One step along the gradient, the same for both; the shorter one of the two that lead there.
+      const double step = (now.query.data[0] - before.query.data[0]) / before.key.data[0];
+      double squares = 0;
+      for (Index i = 0; i < now.query.size(); ++i) {
+        const double q = before.query.data[i], k = before.key.data[i];
+        CHECK(std::fabs(now.query.data[i] - (q + step * k)) < 1e-12);
+        CHECK(std::fabs(now.key.data[i] - (k + step * q)) < 1e-12);
+        squares += q * q + k * k;
+      }
+      CHECK(std::fabs(step) < squares / (2 * std::fabs(before.trace())));
+    }
+  }
+}
+
+TEST_CASE("trace-start: nothing but the start of q and k differs from softmax", "[rivals]") {
+  Layer layer("trace-start"), softmax("softmax");
+  for (const char* path : {"v.weight", "out.weight", "q.bias", "k.bias", "v.bias", "out.bias"})
+    CHECK(layer.values(path) == softmax.values(path));
+  for (const char* path : {"q.weight", "k.weight"}) {
+    CHECK(distance(layer.values(path), softmax.values(path)) > 0.1);
+    std::ranges::copy(layer.values(path), softmax.at(path).data);
+  }
+  Leaf x = some_tokens();
+  CHECK(run(layer, x.constant()).y == run(softmax, x.constant()).y);
+  for (const char* path : {"q.weight", "k.weight", "v.weight", "out.weight"})
+    CHECK(layer.gradient(path) == softmax.gradient(path));
+}
+
+TEST_CASE("trace-start: a head that is orthogonal to begin with; traces out of reach", "[rivals]") {
+  ModelConfig config = small();
+  config.heads = 1;
+  Layer layer("trace-start", config);
+  const auto start_from = [&](Real query, Real key) {
+    layer.fill("q.weight", 0);
+    layer.fill("k.weight", 0);
+    layer.at("q.weight").data[0] = query;
+    layer.at("k.weight").data[0] = key;
+    layer.at("k.weight").data[1] = 2;
+    layer.attention->start({7, stream_of(Purpose::test), 1});
+    return layer.attention->qk()[0].trace();
+  };
+  CHECK(start_from(1, 0) == Approx(16).epsilon(1e-14));  // t = 0: the equation is linear
+  // t = -1, n = 6: at most -1 + 36 / 4 = 8
+  check_throws([&] { start_from(-1, 1); }, {"start trace", "head 0", "16", "at most 8", "--start-trace"});
+  config.start_trace = -16;
+  Layer negative("trace-start", config);
+  negative.fill("q.weight", 1);
+  negative.fill("k.weight", 1);  // t = n / 2 = 64: W_Q = W_K has no negative trace along this line
+  check_throws([&] { negative.attention->start({}); }, {"start trace", "at least 0"});
+  negative.fill("q.weight", 0);
+  negative.fill("k.weight", 0);
+  check_throws([&] { negative.attention->start({}); }, {"start trace", "all zero"});
+  config.start_trace = std::nan("");
+  check_throws([&] { Layer("trace-start", config); }, {"start trace", "finite"});
 }
 
 // ---- What holds for all of them
