@@ -66,13 +66,13 @@ TEST_CASE("a sweep that is killed and started again ends as one that was not", "
   CHECK(result.curve("attn.entropy.normalised", 0)->values.size() == 16);
   // Figures are of the many windows that are read at a validation, curves of few.
   CHECK(result.windows == 8);
-  double many = 0, few = 0, lines = 0;
+  double many = 0, few = 0, said = 0;
   for (const Record& record : read_metrics(folder / "whole-runs/small/plain-seed3/metrics.jsonl")) {
     if (record.label("probe") != "attn.entropy" || record.step != 400) continue;
     (record.value("windows") == 8 ? many : few) += record.value("normalised") / 2;  // heads
-    ++lines;
+    ++said;
   }
-  CHECK(lines == 4);
+  CHECK(said == 4);
   CHECK(many != few);
   CHECK(result.figure("attn.entropy.normalised") == Approx(many));
   CHECK(result.figure("attn.entropy.normalised.se") > 0);
