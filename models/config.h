@@ -15,6 +15,7 @@ struct RegulariserConfig {
   std::string scale = "frobenius";  // frobenius, logit-variance, trace, variance
   std::string mean = "running";     // c: the running mean of tr W, its initial value, or the target
   double target = 0;                // c where mean is target
+  Index target_warmup = 0;          // updates over which c goes there from tr W at the start, linearly
   std::string layers = "all";       // or numbers: 0,2
   std::string heads = "all";
   Index warmup = 0;  // updates over which strength and hold grow linearly from 0

@@ -45,6 +45,7 @@ struct OverHeads : Regulariser {
     not_negative("strength", config.strength);
     not_negative("hold", config.hold);
     not_negative("warm-up", static_cast<double>(config.warmup));
+    not_negative("target-warmup", static_cast<double>(config.target_warmup));
   }
 
   std::vector<QKProduct> chosen(const Transformer& model) const {
@@ -126,7 +127,8 @@ Tensor variance(const QKProduct& p) {
 
 struct Locater : OverHeads {
   Scale measure;
-  Tensor held;  // state: c of each head of each layer
+  Tensor held;     // state: c of each head of each layer
+  Tensor initial;  // state: tr W at the start, where c goes from there to the target
 
   Locater(const Builder& b, const ModelConfig& c)
       : OverHeads(c),
@@ -144,6 +146,10 @@ struct Locater : OverHeads {
       warnings.push_back("locater: strength and hold are 0: nothing is added to the loss");
     if (config.target != 0 && config.mean != "target")
       warnings.push_back("locater: the mean is the " + config.mean + " one: the target does nothing");
+    if (config.target_warmup > 0 && config.mean == "target")
+      initial = b.state("initial_trace", {c.layers, c.heads}, Init::zeros());
+    else if (config.target_warmup != 0)
+      warnings.push_back("locater: c goes to no target: the target's warm-up does nothing (--mean target)");
     warn_of_weak_hold(c.channels / c.heads);
   }
 
@@ -172,12 +178,23 @@ struct Locater : OverHeads {
 
   Real& held_mean(const QKProduct& p) const { return held.data[p.layer * heads + p.head]; }
 
+  // c of the update that follows `done`, on its way from the initial trace to the target. Without a way c
+  // jumps there at the first update, and tr W follows within some tens; with --reg-warmup, too, as Adam's
+  // steps are of one size however small a gradient is.
+  Real target(const QKProduct& p, Index done, Real trace) const {
+    if (!initial || done >= config.target_warmup) return Real(config.target);
+    Real& from = initial.data[p.layer * heads + p.head];
+    if (done == 0) from = trace;
+    const Real share = Real(static_cast<double>(done + 1) / static_cast<double>(config.target_warmup));
+    return from + share * (Real(config.target) - from);
+  }
+
   void prepare(const Transformer& model, Index done) override {
     for (const QKProduct& p : chosen(model)) {
       Real& c = held_mean(p);
       const Real trace = Real(p.trace() / p.factor);
       if (config.mean == "target")
-        c = Real(config.target);
+        c = target(p, done, trace);
       else if (done == 0)
         c = trace;
       else if (config.mean == "running")

@@ -54,6 +54,7 @@ FieldList fields(Config& c) {
   f.add("mean", r.mean, "c: tr W as it runs, as it was at first, or the target",
         {"running", "initial", "target"});
   f.add("target", r.target, "c where --mean target");
+  f.add("target-warmup", r.target_warmup, "updates over which c goes to the target from the initial tr W");
   f.add("reg-layers", r.layers, "which layers: all, or numbers like 0,2");
   f.add("reg-heads", r.heads, "which heads: all, or numbers like 0,2");
   f.add("reg-warmup", r.warmup, "updates over which strength and hold grow from 0");

@@ -203,6 +203,19 @@ TEST_CASE("what the mean is held at", "[regulariser]") {
     f.regulariser->prepare(*f.model, 0);
     CHECK(held(f) == 2);
   }
+  SECTION("on the way to the target") {
+    r.target_warmup = 4;
+    Fixture f(r);
+    const double first = trace(f);
+    for (Index done = 0; done < 6; ++done) {
+      f.regulariser->prepare(*f.model, done);
+      INFO("update " << done + 1);
+      CHECK(held(f) == Approx(first + std::min(1.0, static_cast<double>(done + 1) / 4) * (2 - first)));
+      double_query(f);  // where the trace goes meanwhile does not matter
+    }
+    // It is state: what was read at the start is not read again.
+    CHECK(f.parameters.at("regulariser.initial_trace").data[0] == Approx(first));
+  }
   SECTION("the initial value") {
     r.mean = "initial";
     Fixture f(r);
@@ -332,6 +345,13 @@ TEST_CASE("what does nothing is said to do nothing", "[regulariser]") {
   warns("locater", 0, 0, "running", 0, "strength and hold are 0");
   warns("locater", 0, 0.1, "running", 16, "target does nothing");
   warns("locater", 0, 0.1, "target", 16, "");
+  RegulariserConfig nowhere = locater("frobenius", 0, 0.1);
+  nowhere.mean = "initial";
+  nowhere.target = 0;
+  nowhere.target_warmup = 5;
+  const std::vector<std::string> warnings = Fixture(nowhere, 1, 1, 8).regulariser->warnings;
+  REQUIRE(warnings.size() == 1);
+  CHECK(contains(warnings[0], "warm-up does nothing"));
 }
 
 TEST_CASE("mistakes in the choice of regularisers are refused", "[regulariser]") {
@@ -346,6 +366,7 @@ TEST_CASE("mistakes in the choice of regularisers are refused", "[regulariser]")
   check_throws(build([](RegulariserConfig& r) { r.scale = "spectral"; }), {"scale", "'spectral'"});
   check_throws(build([](RegulariserConfig& r) { r.mean = "none"; }), {"mean", "'none'"});
   check_throws(build([](RegulariserConfig& r) { r.strength = -1; }), {"strength"});
+  check_throws(build([](RegulariserConfig& r) { r.target_warmup = -1; }), {"target-warmup", "-1"});
   check_throws(build([](RegulariserConfig& r) { r.layers = "2"; }), {"layers", "'2'", "0 to 1"});
   check_throws(build([](RegulariserConfig& r) { r.heads = "0,x"; }), {"heads", "'0,x'"});
   check_throws(build([](RegulariserConfig& r) { r.heads = ""; }), {"heads"});
