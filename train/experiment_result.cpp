@@ -103,16 +103,73 @@ void write(const json& value, const std::string& indent, std::string& out) {
 // ---- What a run left
 
 // By probe and key, the records of each step.
-using Readings = std::map<std::string, std::map<Index, std::vector<Record>>>;
+using Readings = std::map<std::pair<std::string, std::string>, std::map<Index, std::vector<Record>>>;
 
+// "entropy.se" is the standard error of "entropy".
+const std::string error_suffix = ".se";
+
+// Keys that are measured. "windows" tells how much text a line rests on.
 Readings readings_of(const std::vector<Record>& records) {
   Readings readings;
   for (const Record& record : records) {
     if (record.label("probe").empty() || !record.label("tensor").empty()) continue;
     for (const auto& [key, value] : record.values)
-      readings[record.label("probe") + "." + key][record.step].push_back(record);
+      if (key != "windows") readings[{record.label("probe"), key}][record.step].push_back(record);
   }
   return readings;
+}
+
+// How many windows a line rests on; 0 where it does not say.
+Index windows_of(const Record& record) {
+  const double windows = record.value("windows");
+  return std::isfinite(windows) ? static_cast<Index>(windows) : 0;
+}
+
+// Those of the records of one step that rest on so many windows.
+std::vector<Record> with_windows(const std::vector<Record>& records, Index windows) {
+  std::vector<Record> chosen;
+  for (const Record& record : records)
+    if (windows_of(record) == windows) chosen.push_back(record);
+  return chosen;
+}
+
+bool fewer_windows(const Record& a, const Record& b) { return windows_of(a) < windows_of(b); }
+
+// A step may have been read twice: from the few windows of each reading, and from many. Figures are of the
+// many, which are more exact; curves are of the few, which are the same at all steps.
+std::vector<Record> fullest(const std::vector<Record>& records) {
+  return with_windows(records, windows_of(*std::ranges::max_element(records, fewer_windows)));
+}
+std::vector<Record> narrowest(const std::vector<Record>& records) {
+  return with_windows(records, windows_of(*std::ranges::min_element(records, fewer_windows)));
+}
+
+// Of the last step at which probes were read.
+Index last_windows(const std::vector<Record>& records) {
+  Index step = -1, windows = 0;
+  for (const Record& record : records) {
+    if (record.label("probe").empty() || record.step < step) continue;
+    if (record.step > step) windows = 0;
+    step = record.step;
+    windows = std::max(windows, windows_of(record));
+  }
+  return windows;
+}
+
+// The texts of lines "warning: ..." of log.txt, each once: a run that was resumed says them again.
+std::vector<std::string> warnings_of(const std::string& path) {
+  std::vector<std::string> warnings;
+  if (!fs::exists(path)) return warnings;
+  const std::string log = read_file(path), prefix = "warning: ";
+  for (std::size_t begin = 0; begin < log.size();) {
+    const std::size_t end = std::min(log.find('\n', begin), log.size());
+    const std::string line = log.substr(begin, end - begin);
+    begin = end + 1;
+    if (!line.starts_with(prefix)) continue;
+    const std::string text = line.substr(prefix.size());
+    if (std::find(warnings.begin(), warnings.end(), text) == warnings.end()) warnings.push_back(text);
+  }
+  return warnings;
 }
 
 std::string key_of(const std::string& name) { return name.substr(name.rfind('.') + 1); }
@@ -129,8 +186,8 @@ double over_layers(const std::vector<Record>& records, const std::string& key) {
 }
 
 void collect_losses(const std::vector<Record>& records, RunResult& result) {
-  Curve train{"train.loss", -1, {}, {}}, loss{"valid.loss", -1, {}, {}},
-      perplexity{"valid.perplexity", -1, {}, {}};
+  Curve train{"train.loss", -1, {}, {}}, smoothed{"train.smoothed_loss", -1, {}, {}},
+      loss{"valid.loss", -1, {}, {}}, perplexity{"valid.perplexity", -1, {}, {}};
   double floor = missing;
   for (const Record& record : records) {
     if (!record.label("probe").empty() || !record.label("alarm").empty()) continue;
@@ -140,6 +197,7 @@ void collect_losses(const std::vector<Record>& records, RunResult& result) {
       curve.values.push_back(record.value(key));
     };
     add(valid ? loss : train, "loss");
+    if (!valid && std::isfinite(record.value("smoothed_loss"))) add(smoothed, "smoothed_loss");
     if (!valid) continue;
     add(perplexity, "perplexity");
     floor = record.value("floor");
@@ -157,29 +215,41 @@ void collect_losses(const std::vector<Record>& records, RunResult& result) {
     figures["valid.loss.mean"] = mean(loss.values);
     if (std::isfinite(floor)) figures["valid.excess"] = loss.values[best] - floor;
   }
-  if (!train.values.empty()) {
-    const std::size_t tenth = (train.values.size() + 9) / 10;
-    figures["train.loss"] = mean(std::span(train.values).last(tenth));
+  for (const Curve* curve : {&train, &smoothed}) {
+    if (curve->values.empty()) continue;
+    const std::size_t tenth = (curve->values.size() + 9) / 10;
+    figures[curve->name] = mean(std::span(curve->values).last(tenth));
   }
   result.curves.push_back(bucketed(train, train_points));
+  if (!smoothed.values.empty()) result.curves.push_back(bucketed(smoothed, train_points));
   result.curves.push_back(loss);
   result.curves.push_back(perplexity);
 }
 
 void collect_probes(const std::vector<Record>& records, RunResult& result) {
   const double best = result.figure("valid.step");
-  for (const auto& [name, steps] : readings_of(records)) {
-    const std::string key = key_of(name);
+  const Readings all = readings_of(records);
+  for (const auto& [quantity, steps] : all) {
+    const auto& [probe, key] = quantity;
+    const std::string name = probe + "." + key;
+    if (key.ends_with(error_suffix)) {
+      // Only of the reading that the figure is of.
+      const auto measured = all.find({probe, key.substr(0, key.size() - error_suffix.size())});
+      const auto& [last, readings] = *steps.rbegin();
+      if (measured != all.end() && measured->second.rbegin()->first == last)
+        result.figures[name] = over_layers(fullest(readings), key);
+      continue;
+    }
     std::map<Index, Curve> layers;
     for (const auto& [step, readings] : steps) {
-      for (const auto& [layer, value] : by_layer(readings, key)) {
+      for (const auto& [layer, value] : by_layer(narrowest(readings), key)) {
         Curve& curve = layers[layer];
         curve.name = name;
         curve.layer = layer;
         curve.steps.push_back(static_cast<double>(step));
         curve.values.push_back(value);
       }
-      const double value = over_layers(readings, key);
+      const double value = over_layers(fullest(readings), key);
       result.figures[name] = value;  // the last one stays
       // fmin and fmax pass over a NaN, as long as there is a number.
       double& least = result.figures.try_emplace(name + ".min", value).first->second;
@@ -293,6 +363,8 @@ RunResult collect_result(const std::string& run_folder, const std::string& failu
   for (const Record& record : records) result.steps = std::max(result.steps, record.step);
   collect_losses(records, result);
   collect_probes(records, result);
+  result.windows = last_windows(records);
+  result.warnings = warnings_of(run.file("log.txt"));
   collect_arrays(run_folder, result.steps, result);
   collect_evaluation(run.file("eval-valid.json"), "", "context.", result);
   collect_evaluation(run.file("eval-test.json"), "test.", "test.context.", result);
@@ -308,6 +380,8 @@ std::string to_json(const RunResult& r) {
   whole["state"] = r.failed() ? "failed" : "finished";
   if (r.failed()) whole["failure"] = r.failure;
   whole["steps"] = r.steps;
+  if (r.windows > 0) whole["windows"] = r.windows;
+  if (!r.warnings.empty()) whole["warnings"] = r.warnings;
   for (const auto& [name, value] : r.figures) whole["figures"][name] = number(value);
   whole["version"] = r.version;
   whole["data-fingerprint"] = r.data_fingerprint;
@@ -379,6 +453,9 @@ RunResult result_from_json(const std::string& text, const std::string& path) {
       if (r.failure.empty()) refuse("a failed run that does not say why");
     }
     r.steps = whole.at("steps");
+    r.windows = whole.value("windows", Index{0});
+    r.warnings = whole.value("warnings", std::vector<std::string>{});
+    if (r.windows < 0) refuse("windows below 0");
     if (whole.contains("figures")) {
       for (const auto& [name, value] : whole["figures"].items()) r.figures[name] = number_of(value);
     }
