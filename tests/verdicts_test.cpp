@@ -1,6 +1,7 @@
 // Verdicts: p values and roles, the correction for all primaries together, arms that do the same, claims.
 #include <cmath>
 
+#include "tests/pages.h"
 #include "tests/planted.h"
 #include "train/experiment_page.h"
 
@@ -217,6 +218,7 @@ TEST_CASE("checks are judged by the plain interval, secondary ones not at all, a
 
   const PlanResults p{plans.plans[0].get(), planted_pairs(*plans.plans[0], "valid.loss", lower), summary};
   const std::string html = page_html(experiment_page({p}));
+  check_page(html);
   const std::size_t checks = html.find("<summary>Checks of the regulariser</summary>");
   REQUIRE(checks != std::string::npos);
   CHECK(html.find("<td>as built</td>") > checks);
@@ -387,6 +389,7 @@ TEST_CASE("theory is a family and a column of its own", "[experiment]") {
   CHECK(shown[0].findings[1].verdict == Claim::Verdict::contradicted);
   CHECK(shown[0].findings[1].reason == "In theory: contradicted on random walks.");
   CHECK(shown[1].findings[0].verdict == Claim::Verdict::not_asked);
+  CHECK(shown[1].findings[0].reason.empty());  // the badge says it
 }
 
 TEST_CASE("the rule is told: who got their roles afterwards, and only where there is something to judge",

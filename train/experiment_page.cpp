@@ -145,9 +145,11 @@ std::vector<Claim> claims_of(const std::vector<ClaimSummary>& summaries, bool th
   std::vector<Claim> claims;
   for (const ClaimSummary& c : summaries) {
     const auto finding = [](const char* name, const ClaimSummary::Column& column) {
+      const Claim::Verdict verdict = verdict_of(column.status);
+      if (column.words == words_of(verdict)) return Claim::Finding{name, verdict, ""};  // the badge says it
       std::string words = *name != 0 ? std::string("In ") + name + ": " + column.words : column.words;
       words[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(words[0])));
-      return Claim::Finding{name, verdict_of(column.status), words + "."};
+      return Claim::Finding{name, verdict, words + "."};
     };
     Claim claim{.text = c.claim.says,
                 .source = c.claim.source == "paper" ? authors : ours,
