@@ -235,8 +235,7 @@ Summary summarise(const Plan& plan, const std::vector<RunResult>& results);
 // Why an arm does what another does, or "":
 //   "its options are the same"
 //   "its options are idle: --softcap"    they differ in options that do nothing (idle_reason(), config.h)
-//   "same bits"                          all figures and curves are equal in each seed in which neither
-//   failed
+//   "same bits"                          all figures and curves are equal, in each seed where neither failed
 std::string why_same(const Plan& plan, const std::string& arm, const std::string& other,
                      const std::vector<RunResult>& results);
 
@@ -283,8 +282,8 @@ struct ClaimSummary {
   struct Column {
     Status status = Status::not_asked;
     std::size_t primaries = 0, holds = 0;
-    std::string
-        words;  // the status, and on which tasks: "in part: holds on a (1 of 2 tasks); undecided on b"
+    // The status, and on which tasks: "in part: holds on a (1 of 2 tasks); undecided on b".
+    std::string words;
   };
   Statement claim;
   Column training, theory;

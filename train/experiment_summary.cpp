@@ -36,6 +36,7 @@ std::string short_text(double x) {
   return text;
 }
 
+// Appended, not added: of + here, g++ 12 warns of an overlap that cannot be.
 std::string signed_text(double x) {
   std::string text = x > 0 ? "+" : "";
   return text += short_text(x);
