@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <numeric>
 
 #include "engine/random.h"
 
@@ -61,6 +62,35 @@ double student_t(double share, std::int64_t degrees) {
     (within(middle, degrees) < share ? low : high) = middle;
   }
   return std::tan((low + high) / 2) * std::sqrt(static_cast<double>(degrees));
+}
+
+double student_tail(double t, std::int64_t degrees) {
+  if (std::isnan(t) || degrees < 1) return undefined;
+  const double angle = std::atan(std::fabs(t) / std::sqrt(static_cast<double>(degrees)));
+  // Rounding may leave a little more than 1 within.
+  const double beyond = std::isinf(t) ? 0 : std::clamp((1 - within(angle, degrees)) / 2, 0.0, 0.5);
+  return t > 0 ? beyond : 1 - beyond;
+}
+
+double p_above(double centre, double error, std::int64_t degrees, double boundary) {
+  if (std::isnan(centre) || std::isnan(error) || std::isnan(boundary) || degrees < 1) return undefined;
+  if (error > 1e-12 * std::fabs(centre)) return student_tail((centre - boundary) / error, degrees);
+  return centre > boundary ? std::exp2(-static_cast<double>(degrees + 1)) : 1;
+}
+
+std::vector<double> holm(std::span<const double> p) {
+  const auto value = [&](std::size_t i) { return std::isnan(p[i]) ? 1 : p[i]; };
+  std::vector<std::size_t> order(p.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return value(a) < value(b); });
+  std::vector<double> adjusted(p.size());
+  double largest = 0;
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    largest = std::max(largest, static_cast<double>(p.size() - k) * value(order[k]));
+    adjusted[order[k]] = std::min(1.0, largest);
+  }
+  return adjusted;
 }
 
 Interval t_interval(std::span<const double> x, double share) {

@@ -24,6 +24,27 @@ struct Interval {
 // degrees >= 1.
 double student_t(double share, std::int64_t degrees);
 
+// P(T > t), by the same series. Between 0 and 1, right to some 1e-15 (so a tail below that is not to be
+// trusted in its digits); 0 and 1 at t = +-infinity. NaN for a NaN, or unless degrees >= 1.
+double student_tail(double t, std::int64_t degrees);
+
+// One-sided p value of Student's t test that a mean is above a boundary: P(T > (centre - boundary) / error),
+// where `error` is the standard error of the centre, with so many degrees of freedom.
+// Where the error is 0 (or no more than rounding leaves: 1e-12 of the centre's distance from 0), the
+// numbers show no spread to measure a distance by, and Student's test would call any distance certain. The
+// sign test, which needs no spread, takes its place: of n = degrees + 1 numbers all are on one side, which
+// has probability 2^-n if either side is as likely. So p is 2^-n above the boundary, and 1 at or below it:
+// two or three numbers that are all the same prove nothing. NaN if one of centre, error and boundary is NaN,
+// or degrees < 1.
+double p_above(double centre, double error, std::int64_t degrees, double boundary);
+
+// P values of several hypotheses, corrected for their number m by Holm's step-down method (Holm 1979,
+// Scandinavian Journal of Statistics 6, 65-70): the k-th smallest becomes the largest of (m - j + 1) p_(j)
+// over j <= k, at most 1. All with a corrected p below a level are rejected, and the probability that any of
+// these was true is below that level, however the p depend on each other. In the order given. A NaN counts
+// as 1. Where one p gets smaller, no other's corrected p gets larger.
+std::vector<double> holm(std::span<const double> p);
+
 // The interval around the mean that covers that of normal numbers with probability `share`:
 // mean +- t s / sqrt(n). NaN for n < 2.
 Interval t_interval(std::span<const double> x, double share = 0.95);

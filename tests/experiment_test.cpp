@@ -1,80 +1,16 @@
 // Plans that are refused, and planted results with known verdicts.
 #include "train/experiment.h"
 
-#include "tests/plans.h"
-#include "tests/programs.h"
+#include "tests/planted.h"
 #include "train/experiment_page.h"
 
 using namespace ef;
 
 namespace {
 
-Plan load(const Folder& folder, const json& plan) {
-  return load_plan(folder.write("plan.json", plan.dump(1)));
-}
-
 void check_refused(const json& plan, const std::vector<std::string>& fragments) {
   const Folder folder;
   check_throws([&] { load(folder, plan); }, fragments);
-}
-
-// A result as a run of the plan would leave it, with these figures.
-RunResult planted(const Plan& plan, const std::string& arm, std::uint64_t seed,
-                  const std::map<std::string, double>& figures) {
-  RunResult r;
-  r.plan = plan.name;
-  r.arm = arm;
-  r.seed = seed;
-  Config config = plan.arm(arm)->config;
-  config.seed = seed;
-  r.options = options_of(config);
-  r.version = "1";
-  r.data_fingerprint = "00ff";
-  r.processor = "a processor";
-  r.compiler = "a compiler";
-  r.cores = 2;
-  r.steps = plan.updates;
-  r.figures = figures;
-  return r;
-}
-
-// Five seeds, in which arm "b" is off arm "a" by these differences in the measure.
-std::vector<RunResult> planted_pairs(const Plan& plan, const std::string& measure,
-                                     const std::vector<double>& differences) {
-  std::vector<RunResult> results;
-  for (std::size_t i = 0; i < differences.size(); ++i) {
-    const double base = 10 + static_cast<double>(i * i);
-    results.push_back(planted(plan, "a", plan.seeds[i], {{measure, base}}));
-    results.push_back(planted(plan, "b", plan.seeds[i], {{measure, base + differences[i]}}));
-  }
-  return results;
-}
-
-json two_arms(int seeds) {
-  json plan = right_plan();
-  plan["seeds"] = json::array();
-  for (int i = 1; i <= seeds; ++i) plan["seeds"].push_back(i);
-  plan["arms"] = {{"a", ""}, {"b", "--norm rms"}};
-  plan["baseline"] = "a";
-  plan["measures"] = json::array({"valid.loss"});
-  plan["claims"]["c"] = {{"says", "A claim."}, {"source", "paper"}};
-  plan["claims"].erase("norm");
-  plan["predictions"] = json::array();
-  return plan;
-}
-
-json predicts(const std::string& direction, double margin, const std::string& measure = "valid.loss") {
-  return {{"claim", "c"}, {"says", direction},      {"measure", measure},
-          {"arm", "b"},   {"direction", direction}, {"margin", margin}};
-}
-
-// Two plans of the same claim that predict the opposite; the second is called "other".
-std::pair<json, json> opposite_plans() {
-  json first = two_arms(3), second = two_arms(3);
-  first["predictions"] = json::array({predicts("lower", 0)});
-  second["predictions"] = json::array({predicts("higher", 0)});
-  second["name"] = "other";
-  return {first, second};
 }
 
 }  // namespace
@@ -164,6 +100,12 @@ TEST_CASE("bad plans are refused before anything runs", "[experiment]") {
   refused("/predictions/0/direction", "near", {"margin", "above 0"});
   refused("/predictions/0/margin", -1, {"margin", "-1"});
   refused("/predictions/0/margn", 1, {"no key 'margn'", "did you mean margin?"});
+  refused("/predictions/0/role", "main", {"predictions[0]", "role", "'main'", "primary, check or secondary"});
+  refused("/predictions/0/role", 1, {"predictions[0]", "role", "a text"});
+  json twice = right_plan();  // two primaries of one claim
+  twice["predictions"].push_back(twice["predictions"][0]);
+  for (json& prediction : twice["predictions"]) prediction["role"] = "primary";
+  check_refused(twice, {"predictions[1]", "second primary of claim 'norm'", "predictions[0]"});
   const auto refused_grid = [&](const char* grid, const std::vector<std::string>& fragments) {
     refused("/grid", json::parse(grid), fragments);
   };
@@ -226,8 +168,11 @@ TEST_CASE("verdicts: the whole interval inside, outside, or neither", "[experime
 TEST_CASE("planted results give the summary that they must", "[experiment]") {
   const Folder folder;
   json written = two_arms(5);
-  written["predictions"] = {predicts("lower", 0), predicts("higher", 0), predicts("lower", 1.5),
-                            predicts("lower", 0.98), predicts("near", 2)};
+  written["predictions"] = {predicts_as("primary", "lower", 0), predicts_as("primary", "higher", 0, "d"),
+                            predicts_as("primary", "lower", 1.5, "e"),
+                            predicts_as("primary", "lower", 0.98, "f"),
+                            predicts_as("primary", "near", 2, "g")};
+  for (const char* claim : {"d", "e", "f", "g"}) add_claim(written, claim);
   const Plan plan = load(folder, written);
   // Two of five differences are off their mean of -1, so that their deviation is 0.1.
   const double off = std::sqrt(0.1 * 0.1 * 4 / 2);
@@ -255,8 +200,9 @@ TEST_CASE("planted results give the summary that they must", "[experiment]") {
   const std::vector<Summary> all = {summary};
   const std::string text = summary_text(all);
   CHECK(contains(text, "valid.loss"));
-  CHECK(contains(text,
-                 "reproduced under these conditions; holds: \"lower\"; \"near\"; contradicted: \"higher\""));
+  CHECK(contains(text, "claim c (paper): A claim.\n    training: reproduced: holds on small\n"));
+  CHECK(contains(text, "claim d (paper): Claim d.\n    training: contradicted on small\n"));
+  CHECK(contains(text, "claim f (paper): Claim f.\n    training: undecided on small\n"));
   CHECK(contains(summary_markdown(all), "| a (baseline) | 5 | 16 |"));
   CHECK(contains(summary_csv(all), "small,b,valid.loss,5,0,15,"));
 }
@@ -277,10 +223,13 @@ TEST_CASE("a page of a plan shows verdicts, differences and what failed", "[expe
   p.summary = summarise(plan, p.results);
   const std::vector<Claim> claims = claims_of({p});
   REQUIRE(claims.size() == 1);
-  CHECK(claims[0].verdict == Claim::Verdict::under_conditions);
+  REQUIRE(claims[0].findings.size() == 1);  // no theory was given
+  CHECK(claims[0].findings[0].verdict == Claim::Verdict::reproduced);
+  CHECK(claims[0].findings[0].reason == "Reproduced: holds on small.");
   REQUIRE(claims[0].predictions.size() == 2);
+  CHECK(claims[0].predictions[0].judged);
   CHECK(claims[0].predictions[0].verdict == Claim::Verdict::reproduced);
-  CHECK(claims[0].predictions[1].verdict == Claim::Verdict::not_reproduced);
+  CHECK_FALSE(claims[0].predictions[1].judged);  // the second of its claim is secondary
   CHECK(claims[0].predictions[0].effect == Approx(-1));
   CHECK(contains(claims[0].command, "experiment " + plan.path));
 
@@ -376,85 +325,11 @@ TEST_CASE("the page of a plan that is half done: not finished, in the badge and 
   p.summary = summarise(plan, p.results);
   const std::vector<Claim> claims = claims_of({p});
   REQUIRE(claims.size() == 1);
-  CHECK(claims[0].verdict == Claim::Verdict::unfinished);
-  CHECK(claims[0].reason == "0 of 1 prediction holds; 1 is not finished.");
+  CHECK(claims[0].findings.at(0).verdict == Claim::Verdict::unfinished);
+  CHECK(claims[0].findings.at(0).reason == "Not finished: 0 of 1 task judged so far.");
   CHECK(claims[0].predictions.at(0).verdict == Claim::Verdict::unfinished);
   CHECK(claims[0].predictions.at(0).detail ==
         "Validation loss, b against a: lower predicted; not finished: 2 of 3 pairs");
-}
-
-TEST_CASE("a claim is reproduced, partly, not, or not run yet", "[experiment]") {
-  const Folder folder;
-  const auto claim = [&](const std::vector<json>& predictions, const std::vector<double>& differences) {
-    json written = two_arms(4);
-    written["predictions"] = predictions;
-    const Plan plan = load(folder, written);
-    const std::vector<Summary> all = {summarise(plan, planted_pairs(plan, "valid.loss", differences))};
-    return judge_claims(all).at(0).words;
-  };
-  const std::vector<double> lower = {-1, -1.1, -0.9, -1}, noise = {-1, 1, 2, -2};
-  CHECK(claim({predicts("lower", 0)}, lower) == "reproduced: its prediction holds");
-  CHECK(claim({predicts("lower", 0), predicts("near", 2)}, lower) == "reproduced: all 2 predictions hold");
-  CHECK(claim({predicts("lower", 0), predicts("higher", 0)}, lower) ==
-        "reproduced under these conditions; holds: \"lower\"; contradicted: \"higher\"");
-  CHECK(claim({predicts("higher", 0)}, lower) == "not reproduced; contradicted: \"higher\"");
-  CHECK(claim({predicts("higher", 0)}, noise) == "undecided: its prediction");
-  CHECK(claim({predicts("higher", 0), predicts("higher", 20)}, noise) ==
-        "not reproduced; contradicted: \"higher\"; undecided: \"higher\"");
-  CHECK(claim({predicts("lower", 0)}, {-1, -1.1, -0.9}) == "not finished: 0 of 1 prediction judged so far");
-  CHECK(claim({}, lower) == "not run yet: no prediction speaks of it");
-}
-
-TEST_CASE("a claim is not finished while some of its predictions wait", "[experiment]") {
-  const Folder folder;
-  auto [first, second] = opposite_plans();
-  first["claims"]["of-ours"] = {{"says", "Ours."}, {"source", "ours"}};
-  // The paper's claims come first, whatever the order in the plans.
-  second["claims"]["of-paper"] = {{"says", "Theirs."}, {"source", "paper"}};
-  const Plan a = load(folder, first), b = load(folder, second);
-  const std::vector<Summary> both = {summarise(a, planted_pairs(a, "valid.loss", {-1, -1.1, -0.9})),
-                                     summarise(b, {})};
-  const std::vector<ClaimSummary> claims = judge_claims(both);
-  REQUIRE(claims.size() == 3);
-  CHECK(claims[0].claim.id == "c");
-  CHECK(claims[0].status == ClaimSummary::Status::unfinished);
-  CHECK(claims[0].words == "not finished: 1 of 2 predictions judged so far; holds: \"lower\"");
-  CHECK(claims[1].claim.id == "of-paper");
-  CHECK(claims[2].claim.id == "of-ours");
-  // Of a plan without results, no table of dashes.
-  const std::string text = summary_text(both), markdown = summary_markdown(both);
-  CHECK(contains(text, "==== other: 2 arms x 3 seeds x 40 updates\nA test.\n\nNot run yet.\n"));
-  CHECK(contains(markdown, "Budget: 2 arms x 3 seeds x 40 updates.\n\nNot run yet.\n"));
-  CHECK_FALSE(contains(summary_csv(both), "other,"));
-}
-
-TEST_CASE("claims are judged over all plans that speak of them", "[experiment]") {
-  const Folder folder;
-  auto [first, second] = opposite_plans();
-  const Plan a = load(folder, first), b = load(folder, second);
-  const std::vector<double> lower = {-1, -1.1, -0.9};
-  const std::vector<Summary> both = {summarise(a, planted_pairs(a, "valid.loss", lower)),
-                                     summarise(b, planted_pairs(b, "valid.loss", lower))};
-  REQUIRE(judge_claims(both).size() == 1);
-  CHECK(judge_claims(both)[0].predictions.size() == 2);
-  CHECK(judge_claims(both)[0].status == ClaimSummary::Status::partly);
-  // Predictions from elsewhere join the claims they name; those of other claims are left out.
-  const std::vector<Summary> one = {both[0]};
-  PredictionSummary elsewhere;
-  elsewhere.prediction.claim = "c";
-  elsewhere.judgement = Judgement::contradicted;
-  PredictionSummary unheard = elsewhere;
-  unheard.prediction.claim = "d";
-  CHECK(judge_claims(one)[0].status == ClaimSummary::Status::reproduced);
-  const std::vector<PredictionSummary> others = {elsewhere, unheard};
-  const std::vector<ClaimSummary> joined = judge_claims(one, others);
-  REQUIRE(joined.size() == 1);
-  CHECK(joined[0].predictions.size() == 2);
-  CHECK(joined[0].status == ClaimSummary::Status::partly);
-  second["claims"]["c"]["says"] = "Another claim.";
-  const Plan differs = load(folder, second);
-  const std::vector<Summary> two = {both[0], summarise(differs, {})};
-  check_throws([&] { judge_claims(two); }, {"claim 'c'", "A claim.", "differently"});
 }
 
 TEST_CASE("failed runs are left out of the means, and said so", "[experiment]") {
@@ -511,10 +386,19 @@ TEST_CASE("a result file comes back as it was written", "[experiment]") {
   r.curves = {{"valid.loss", -1, {10, 20}, {2, std::nan("")}}, {"attn.entropy.nats", 1, {5}, {0.5}}};
   r.spectra = {{7, {{{{1, 2}, {1, -2}}, {}}}}};
   r.arrays = {{"attn.profile.profile", 7, {1, 2, 1}, {0.25, 0.75}}};
+  const std::string older = to_json(r);  // which knew no windows and no warnings
+  CHECK_FALSE(json::parse(older).contains("windows"));
+  CHECK_FALSE(contains(older, "warnings"));
+  CHECK(result_from_json(older, "x.json").windows == 0);
+  CHECK(result_from_json(older, "x.json").warnings.empty());
+  r.windows = 64;
+  r.warnings = {"--softcap is \"idle\"", "a second"};
   const std::string text = to_json(r);
   const RunResult back = result_from_json(text, "x.json");
   CHECK(to_json(back) == text);
   CHECK(back.options == r.options);
+  CHECK(back.windows == 64);
+  CHECK(back.warnings == r.warnings);
   CHECK(back.figure("valid.loss") == 1.0 / 3);
   CHECK(std::isnan(back.figure("attn.entropy.normalised")));
   CHECK(back.curve("attn.entropy.nats", 1)->values == std::vector<double>{0.5});
@@ -535,6 +419,8 @@ TEST_CASE("a result file comes back as it was written", "[experiment]") {
   refused("/options/lr", "fast", "--lr");
   refused("/curves/0/steps", {10}, "curve valid.loss");
   refused("/steps", "many", "type");
+  refused("/windows", -2, "windows below 0");
+  refused("/warnings", 3, "type");
   json failed = json::parse(text);
   failed["state"] = "failed";
   failed["failure"] = "";

@@ -526,12 +526,27 @@ TEST_CASE("localize: all tables and diagrams, as text and as a page", "[localisa
     INFO(p.prediction.says << " " << p.effect);
     CHECK(p.t.low < p.effect);
     CHECK(p.effect < p.t.high);
-    CHECK(p.judgement == judge(p.prediction, p.t));
+    // p is below .05 exactly where the interval is inside of what was predicted, or outside.
+    CHECK((p.p < 0.05 ? p.tends : Judgement::undecided) == judge(p.prediction, p.t));
+    CHECK(p.task == "random walks");
     CHECK(contains(p.evidence, "32 random walks"));
   }
   CHECK(predictions[0].effect > 0.1);
   CHECK(std::fabs(predictions[1].effect) < 0.1);
   CHECK(predictions[0].judgement == Judgement::holds);
+  // The first question of each of four claims is its primary; they are corrected for being four.
+  std::vector<double> p, adjusted;
+  for (const std::size_t i : {0u, 3u, 5u, 6u}) {
+    CHECK(predictions[i].prediction.role == Prediction::Role::primary);
+    p.push_back(predictions[i].p);
+    adjusted.push_back(predictions[i].adjusted);
+  }
+  CHECK(adjusted == holm(p));
+  for (const std::size_t i : {1u, 2u, 4u}) {
+    CHECK(predictions[i].prediction.role == Prediction::Role::secondary);
+    CHECK(predictions[i].judgement == Judgement::shown);
+    CHECK(predictions[i].words.empty());
+  }
   CHECK(localize_predictions(R"({"softmax": []})").empty());
   check_throws([] { localize_predictions("{}"); }, {"localize.json"});
   check_throws([] { localize_sections("{}"); }, {"results of localize"});

@@ -2,6 +2,7 @@
 #include "engine/statistics.h"
 
 #include <limits>
+#include <numbers>
 
 #include "engine/random.h"
 #include "tests/helpers.h"
@@ -76,6 +77,94 @@ TEST_CASE("Student's t as in the tables", "[statistics]") {
   CHECK(student_t(0, 7) == Approx(0).margin(1e-12));
   CHECK(std::isnan(student_t(1, 7)));
   CHECK(std::isnan(student_t(0.95, 0)));
+}
+
+TEST_CASE("tails of Student's t as in the tables, and by formula", "[statistics]") {
+  // One-sided points of the tables.
+  const struct {
+    std::int64_t degrees;
+    double t, tail;
+  } table[] = {{1, 12.7062, 0.025}, {2, 2.91999, 0.05}, {3, 5.84091, 0.005}, {4, 2.77645, 0.025},
+               {9, 3.24984, 0.005}, {10, 1.37218, 0.1}, {30, 2.75, 0.005},   {99, 1.98422, 0.025}};
+  for (const auto& row : table) {
+    INFO(row.degrees << " degrees of freedom");
+    CHECK(student_tail(row.t, row.degrees) == Approx(row.tail).epsilon(2e-5));
+    CHECK(student_tail(-row.t, row.degrees) == Approx(1 - row.tail).epsilon(1e-6));
+    CHECK(student_tail(0, row.degrees) == Approx(0.5));
+  }
+  // One degree: Cauchy; two: 1/2 - t / (2 sqrt(2 + t^2)).
+  for (const double t : {-3.0, -0.1, 0.2, 1.0, 8.0, 1e3}) {
+    INFO(t);
+    CHECK(student_tail(t, 1) == Approx(0.5 - std::atan(t) / std::numbers::pi));
+    CHECK(student_tail(t, 2) == Approx(0.5 - t / (2 * std::sqrt(2 + t * t))));
+  }
+  CHECK(student_tail(1.959964, 1000000) == Approx(0.025).epsilon(1e-4));  // nearly normal
+  // It undoes student_t: the two tails beyond t have what is not within.
+  for (const std::int64_t degrees : {1, 2, 3, 4, 7, 30, 3999})
+    CHECK(2 * student_tail(student_t(0.95, degrees), degrees) == Approx(0.05).epsilon(1e-9));
+  const double infinity = std::numeric_limits<double>::infinity();
+  CHECK(student_tail(infinity, 4) == 0);
+  CHECK(student_tail(-infinity, 4) == 1);
+  for (const std::int64_t degrees : {1, 2, 5, 40}) {
+    CHECK(student_tail(1e200, degrees) >= 0);
+    CHECK(student_tail(1e200, degrees) < 1e-15);
+  }
+  CHECK(std::isnan(student_tail(std::nan(""), 4)));
+  CHECK(std::isnan(student_tail(1, 0)));
+}
+
+TEST_CASE("the p value of a mean above a boundary", "[statistics]") {
+  // {1, 2, 3} against 0: t = 2 sqrt(3) with 2 degrees.
+  const std::vector<double> x = {1, 2, 3};
+  const double t = 2 * std::sqrt(3.0);
+  CHECK(p_above(mean(x), standard_error(x), 2, 0) == Approx(0.5 - t / (2 * std::sqrt(2 + t * t))));
+  CHECK(p_above(mean(x), standard_error(x), 2, 2) == Approx(0.5));
+  CHECK(p_above(mean(x), standard_error(x), 2, 4) == Approx(1 - p_above(mean(x), standard_error(x), 2, 0)));
+  // It is .025 where the end of the 95 % interval is the boundary.
+  CHECK(p_above(mean(x), standard_error(x), 2, t_interval(x).low) == Approx(0.025).epsilon(1e-9));
+  // Without spread, the sign test: n numbers on one side, 2^-n; never 0, and never NaN.
+  CHECK(p_above(1, 0, 1, 0) == 0.25);
+  CHECK(p_above(1, 0, 4, 0) == 1.0 / 32);
+  CHECK(p_above(1, 1e-17, 4, 0) == 1.0 / 32);  // what rounding leaves is no spread
+  CHECK(p_above(1, 0, 4, 1) == 1);
+  CHECK(p_above(0, 0, 4, 0) == 1);
+  CHECK(p_above(0, 0, 4, -1) == 1.0 / 32);
+  CHECK(p_above(-1, 0, 4, 0) == 1);
+  CHECK(std::isnan(p_above(1, std::nan(""), 4, 0)));
+  CHECK(std::isnan(p_above(std::nan(""), 1, 4, 0)));
+  CHECK(std::isnan(p_above(1, 1, 0, 0)));
+}
+
+TEST_CASE("Holm's correction: by hand, in any order, and monotone", "[statistics]") {
+  const auto check = [](const std::vector<double>& p, const std::vector<double>& expected) {
+    const std::vector<double> got = holm(p);
+    REQUIRE(got.size() == expected.size());
+    for (std::size_t i = 0; i < got.size(); ++i) CHECK(got[i] == Approx(expected[i]));
+  };
+  check({0.01, 0.04, 0.03, 0.005}, {0.03, 0.06, 0.06, 0.02});  // .04 gets what .03 has: no smaller
+  check({0.2}, {0.2});
+  check({0.5, 0.6}, {1, 1});
+  check({0.02, 0.02}, {0.04, 0.04});
+  check({0.02, std::nan("")}, {0.04, 1});  // a NaN counts as 1, and in the number
+  check({0, 1}, {0, 1});
+  CHECK(holm(std::vector<double>{}).empty());
+  // A smaller p anywhere makes no corrected p larger, and the order of the p is that of the corrected ones.
+  const Random random{9, stream_of(Purpose::test, 22), 0};
+  std::uint64_t draw = 0;
+  for (int i = 0; i < 300; ++i) {
+    std::vector<double> p;
+    for (int k = 0; k < 6; ++k) p.push_back(std::pow(random.uniform(draw++), 3));
+    const std::vector<double> before = holm(p);
+    for (std::size_t a = 0; a < p.size(); ++a) {
+      CHECK(before[a] >= p[a]);
+      for (std::size_t b = 0; b < p.size(); ++b)
+        if (p[a] < p[b]) CHECK(before[a] <= before[b]);
+    }
+    const std::size_t smaller = random.below(draw++, p.size());
+    p[smaller] *= random.uniform(draw++);
+    const std::vector<double> after = holm(p);
+    for (std::size_t a = 0; a < p.size(); ++a) CHECK(after[a] <= before[a]);
+  }
 }
 
 TEST_CASE("the t interval covers the mean in 95 of 100 cases, the bootstrap of five in fewer",

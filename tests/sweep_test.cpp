@@ -147,7 +147,7 @@ TEST_CASE("a plan that waits is not run, and says why", "[experiment]") {
   CHECK(waiting.status == 0);
   CHECK(contains(waiting.text, "left out: 4 runs of small, as its arms are settled later"));
   CHECK(contains(waiting.text, "Not run yet: its arms are settled later."));
-  CHECK(contains(waiting.text, "claim norm (ours): RMS norm is better.\n    not run yet"));
+  CHECK(contains(waiting.text, "claim norm (ours): RMS norm is better.\n    training: not run yet"));
   CHECK(figures(folder, "waiting", "small").empty());
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
@@ -168,6 +169,48 @@ void check(const Config& c) {
   ModelConfig model = c.model;
   model.vocab = 2;  // known only once the data is read
   check(model);
+}
+
+std::string idle_reason(const Config& c, const std::string& option) {
+  const auto one_of = [&](std::initializer_list<const char*> names) {
+    return std::find(names.begin(), names.end(), option) != names.end();
+  };
+  // An option of one sibling of attention.
+  for (const auto& [name, owner] : {std::pair{"temperature", "temperature"},
+                                    {"softcap", "softcap"},
+                                    {"entropy-reward", "entropy"},
+                                    {"start-trace", "trace-start"}}) {
+    if (option == name && c.model.attention != owner) return "attention is " + c.model.attention;
+  }
+  const RegulariserConfig& r = c.model.regulariser;
+  if (one_of({"regulariser", "strength", "hold", "scale", "mean", "target", "target-warmup", "reg-layers",
+              "reg-heads", "reg-warmup"})) {
+    if (r.name == "none" && option != "regulariser") return "regulariser is none";
+    if (r.name == "l2-qk" && r.strength == 0) return "strength is 0";
+    if (r.name == "l2-qk" && one_of({"hold", "scale", "mean", "target", "target-warmup"}))
+      return "regulariser is l2-qk";
+    if (r.name == "locater") {
+      if (r.strength == 0 && r.hold == 0) return "strength and hold are 0";
+      if (r.strength == 0 && option == "scale") return "strength is 0";
+      if (r.hold == 0 && one_of({"mean", "target", "target-warmup"})) return "hold is 0";
+      if (r.mean != "target" && one_of({"target", "target-warmup"})) return "mean is " + r.mean;
+    }
+  }
+  const std::string& schedule = c.schedule.name;
+  if (option == "min-lr" && schedule != "cosine" && schedule != "wsd") return "schedule is " + schedule;
+  if (option == "decay-share" && schedule != "wsd") return "schedule is " + schedule;
+  if (option == "warmup-start" && c.schedule.warmup == 0) return "warmup is 0";
+  if (option == "decay" && c.adam.weight_decay == 0) return "weight-decay is 0";
+  return "";
+}
+
+Config without_idle(const Config& config) {
+  Config result = config, defaults;
+  const FieldList to = fields(result);
+  // Each reason is looked up in what was given: one idle option set back must not make another one act.
+  for (const Field& field : fields(defaults).list)
+    if (!idle_reason(config, field.name).empty()) to.set(field.name, field.get());
+  return result;
 }
 
 std::string to_json(const Config& config, const std::vector<std::pair<std::string, std::string>>& more) {

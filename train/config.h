@@ -73,6 +73,14 @@ Index probe_windows(const Config& config, Index windows);
 // Mistakes that can be told before anything is built: zero steps, negative rates, ... (Error).
 void check(const Config& config);
 
+// Why an option does nothing beside the others, as "attention is softmax"; "" if it does something. Options
+// of attention, of the regulariser, of schedule and decay are known here; of all others it is taken that they
+// do something. `option`: as in fields(), without dashes.
+std::string idle_reason(const Config& config, const std::string& option);
+// The same run, with all that does nothing at its default: two configurations that are equal then train
+// alike, to the same bits.
+Config without_idle(const Config& config);
+
 // `more`: further keys and their values as JSON text.
 std::string to_json(const Config& config, const std::vector<std::pair<std::string, std::string>>& more = {});
 // Sets the fields that the JSON object names. Keys that are no fields are an Error, except those in `ignore`.

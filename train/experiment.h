@@ -19,11 +19,24 @@
 //                        there
 //   claims               id -> {"says": sentence, "source": "paper" or "ours"}
 //   predictions          list of {"claim": id, "says": sentence, "measure", "arm", "against" (default: the
-//                        baseline), "direction": "lower", "higher" or "near", "margin"}, written before the
-//                        runs
+//                        baseline), "direction": "lower", "higher" or "near", "margin", "role": "primary",
+//                        "check" or "secondary"}, written before the runs
+//
+// Roles. A *primary* is the one prediction by which a plan judges a claim on its task: one for each claim at
+// most, as of several the best could be chosen. A *check* asks whether the regulariser does what it is built
+// to do (it holds the trace that it is told to hold); it speaks of no claim. A *secondary* prediction is
+// shown with its interval, and gets no verdict. Where some predictions of a plan have a role, one without is
+// secondary.
+//
+// Plans without any role were written before there were roles. They get them by a rule that was written down
+// before it was applied, but after their runs, and it is said that this was done afterwards:
+//   (a) predictions whose measure begins with "qk.spectrum." are checks;
+//   (b) of the others, the first of each claim, in the order of the plan, is its primary;
+//   (c) all others are secondary.
 #pragma once
 #include <complex>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -45,6 +58,7 @@ struct Prediction {
   enum class Direction { lower, higher, near } direction = Direction::lower;
   // With d = arm - against, the prediction is d < -margin, d > margin, or |d| < margin.
   double margin = 0;
+  enum class Role { primary, check, secondary } role = Role::secondary;
 };
 
 struct Statement {
@@ -63,12 +77,13 @@ struct Plan {
   bool context_evaluation = false, test = false;
   std::vector<Statement> claims;
   std::vector<Prediction> predictions;
+  bool roles_chosen_afterwards = false;  // by the rule above
 
   const Arm* arm(const std::string& name) const;  // nullptr if there is none
 };
 
 // Error, before anything runs, for what a plan cannot mean: unknown keys, arms, claims, measures or options,
-// names that come twice.
+// names that come twice, two primaries of one claim. Arms that do the same are none: see Summary::same_arms.
 // with: further options for all arms, which count more than the plan's `options` and less than those of arms.
 Plan load_plan(const std::string& path, const std::string& with = "");
 
@@ -87,6 +102,7 @@ struct Curve {
 //                                    learned)
 //   valid.excess                     valid.loss above the floor, where that is known
 //   train.loss                       mean over the last tenth of the run
+//   train.smoothed_loss              the same with label smoothing, as it was minimised, where it was logged
 //   PROBE.KEY                        its last reading, the mean over layers and heads (largest: the largest)
 //   PROBE.KEY.se                     mean over layers and heads of the standard errors over windows of that
 //   PROBE.KEY.best                   the same at the step of the best validation, if it was read there
@@ -102,8 +118,6 @@ struct RunResult {
   std::map<std::string, std::string> options;  // all options of train, as text, but for its folders
   std::string version, data_fingerprint;
   double parameters = 0, vocabulary = 0;
-  Index windows = 0;  // of validation text that the last readings of probes rest on; 0: the first two, of an
-                      // older version
   std::string processor, compiler;
   Index cores = 0;
   // Of the training's last process, which did `timed_steps` updates; NaN where it was not seen to end.
@@ -123,6 +137,10 @@ struct RunResult {
     std::vector<double> values;
   };
   std::vector<Array> arrays;
+  // On how many windows of the validation text the last reading of the probes rests; 0: not known, results of
+  // older versions, which read the first two.
+  Index windows = 0;
+  std::vector<std::string> warnings;  // of train, each text once: "--softcap is an option of ..."
 
   bool failed() const { return !failure.empty(); }
   double figure(const std::string& name) const;  // NaN if there is none
@@ -171,16 +189,26 @@ struct ArmSummary {
   std::vector<MeasureSummary> measures;
 };
 
-enum class Judgement { holds, contradicted, undecided, not_run };
+// says_nothing: the two arms do the same; shown: a secondary prediction, which gets no verdict.
+enum class Judgement { holds, contradicted, undecided, not_run, says_nothing, shown };
 
 struct PredictionSummary {
   Prediction prediction;
+  std::string task;  // what it was asked on: the plan's name, "random walks"
   Judgement judgement = Judgement::not_run;
   std::vector<double> differences;  // by seed
   double effect = 0;
   Interval t{}, bootstrap{};
+  // See p_value(); which of the two it speaks for. NaN: not finished, or fewer than two pairs.
+  double p = std::numeric_limits<double>::quiet_NaN();
+  Judgement tends = Judgement::undecided;
+  // Of primaries: p, corrected by Holm's method for all that are judged together. NaN where p is.
+  double adjusted = std::numeric_limits<double>::quiet_NaN();
   std::size_t planned = 0, over = 0, failed = 0;  // pairs: over when both runs have ended, failed if one has
-  std::string words;                              // the verdict as a sentence
+  bool finished = false;                          // all pairs are over, and may be shown
+  std::string nothing;                            // why it says nothing; empty if it does
+  std::string notes;                              // of what is missing: "1 pair left out, as a run failed"
+  std::string words;                              // the verdict as a sentence; empty for what is only shown
   std::string evidence;                           // what it rests on: "5 pairs", "4000 draws"
   std::string command;                            // what to type to see it
 };
@@ -193,33 +221,83 @@ struct Summary {
   bool test_hidden = false;                           // figures of the test set wait for the other runs
   std::vector<std::string> failures;                  // a line for each failed run
   std::vector<std::string> versions, machines;        // that made the results, each once
+  std::vector<std::string> warnings;                  // of train: a line for each arm and text
+  std::vector<std::string> windows;                   // how much text probes have read: lines for remarks()
+  // Arms that do what another does: a comparison of the two says nothing. A line for each such pair.
+  std::vector<std::string> same_arms;
 };
 
-// The plan must outlive the summary.
+// The plan must outlive the summary. Verdicts are those of this plan alone: see judged().
 Summary summarise(const Plan& plan, const std::vector<RunResult>& results);
 
-// By the 95 % t interval of the differences: it holds where the whole interval is inside of what was
-// predicted, it is contradicted where the whole interval is outside, and undecided otherwise, or for fewer
-// than two pairs.
+// Why an arm does what another does, or "":
+//   "its options are the same"
+//   "its options are idle: --softcap"    they differ in options that do nothing (idle_reason(), config.h)
+//   "same bits"                          all figures and curves are equal, in each seed where neither failed
+std::string why_same(const Plan& plan, const std::string& arm, const std::string& other,
+                     const std::vector<RunResult>& results);
+
+// By the 95 % t interval of the differences, without any correction, as checks are judged: it holds where the
+// whole interval is inside of what was predicted, it is contradicted where the whole interval is outside, and
+// undecided otherwise, or for fewer than two pairs.
 Judgement judge(const Prediction& prediction, const Interval& t);
 
-// What all predictions of a claim say together, over several plans, and of `others`, which are about claims
-// of the plans but come from elsewhere.
-struct ClaimSummary {
-  Statement claim;
-  // undecided: none holds, none is contradicted; unfinished: some are judged, others not yet
-  enum class Status { reproduced, partly, not_reproduced, undecided, unfinished, not_run };
-  Status status = Status::not_run;
-  std::vector<const PredictionSummary*> predictions;
-  std::string words;
+struct PValue {
+  double p;         // NaN if the effect or its error is
+  Judgement tends;  // holds or contradicted, whichever has the smaller p; undecided where p is NaN or 1
 };
-// The paper's claims first. The summaries and the others must outlive the result. Error if two plans say a
+// The p value of a prediction, from p_above() (engine/statistics.h), such that p < .05 exactly where the 95 %
+// t interval is inside of what was predicted (holds), or outside (contradicted), but for effects without
+// spread.
+//   lower, higher   two-sided, of the t test that d is at the boundary, -margin or margin
+//   near            two one-sided tests, TOST (Schuirmann 1987, Journal of Pharmacokinetics and
+//                   Biopharmaceutics 15, 657-680). holds: 2 max(p(d > -margin), p(d < margin)), twice what
+//                   TOST needs; contradicted: 2 min(p(d < -margin), p(d > margin)). The smaller one counts.
+// At most 1. degrees: of freedom of the error, pairs - 1.
+PValue p_value(const Prediction& prediction, double effect, double error, std::int64_t degrees);
+
+// The primaries that are judged together.
+struct Family {
+  std::size_t primaries = 0, unfinished = 0;
+};
+
+// Sets what follows from all of these predictions together: the corrected p values of primaries, all
+// judgements and their words. A primary holds, or is contradicted, where its p, corrected by Holm's method
+// for all primaries among them, is below .05. Those that are not finished count in their number, with p = 1,
+// so that no verdict is undone by what comes later; those between arms that do the same do not count.
+Family judge_together(const std::vector<PredictionSummary*>& predictions);
+// The same summaries, judged over the primaries of all of them. Theory is a family of its own.
+std::vector<Summary> judged(std::vector<Summary> summaries);
+Family family_of(const std::vector<Summary>& summaries);
+Family family_of(const std::vector<PredictionSummary>& theory);
+
+// What the primaries of a claim say together. Training and theory are judged apart: simulations of random
+// walks repeat what was known, and no training follows from them.
+struct ClaimSummary {
+  // partly: some hold, the others are undecided; mixed: some hold, some are contradicted; contradicted: some
+  // are, and none holds; undecided: none is decided; not_asked: there is no primary
+  enum class Status { reproduced, partly, mixed, contradicted, undecided, unfinished, not_run, not_asked };
+  struct Column {
+    Status status = Status::not_asked;
+    std::size_t primaries = 0, holds = 0;
+    // The status, and on which tasks: "in part: holds on a (1 of 2 tasks); undecided on b".
+    std::string words;
+  };
+  Statement claim;
+  Column training, theory;
+  std::vector<PredictionSummary> predictions;  // of plans, then of theory; all roles but checks
+};
+// A function of all summaries, which it judges together. The paper's claims first. theory: predictions that
+// are about claims of the plans but do not come from runs (localize_predictions()). Error if two plans say a
 // claim differently.
 std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries,
-                                       const std::vector<PredictionSummary>& others = {});
+                                       const std::vector<PredictionSummary>& theory = {});
 
-// What must be known to read the tables of a plan: what is missing, failed or hidden, how verdicts are made,
-// what made the results.
+// How verdicts are made, in plain sentences, for these plans.
+std::vector<std::string> rules(const std::vector<Summary>& summaries,
+                               const std::vector<PredictionSummary>& theory = {});
+// What must be known to read the tables of a plan: what is missing, failed or hidden, which arms do the same,
+// what train warned of, on how much text probes rest, what made the results.
 std::vector<std::string> remarks(const Summary& summary);
 // What makes the results of a plan: "build/bin/experiment PLAN", and with what it was loaded.
 std::string command_of(const Plan& plan);
@@ -232,15 +310,21 @@ std::string relation_text(const Prediction& prediction);
 // So many, and the word for them: "1 pair", "2 pairs".
 std::string count_text(std::size_t count, const std::string& word);
 
+// As a verdict; "" for what is only shown.
 const char* text_of(Judgement judgement);
+// The same in the words of the role: a check is "as built" or "not as built".
+const char* text_of(Judgement judgement, Prediction::Role role);
+const char* text_of(Prediction::Role role);
 const char* text_of(ClaimSummary::Status status);
+// "0.012", "<0.0001", "-" for NaN
+std::string p_text(double p);
 
-// For a terminal, as Markdown, and as CSV with a line for each arm and measure.
-// others: see judge_claims().
+// For a terminal, as Markdown, and as CSV with a line for each arm and measure. All summaries are judged
+// together. theory: see judge_claims().
 std::string summary_text(const std::vector<Summary>& summaries,
-                         const std::vector<PredictionSummary>& others = {});
+                         const std::vector<PredictionSummary>& theory = {});
 std::string summary_markdown(const std::vector<Summary>& summaries,
-                             const std::vector<PredictionSummary>& others = {});
+                             const std::vector<PredictionSummary>& theory = {});
 std::string summary_csv(const std::vector<Summary>& summaries);
 
 // ---- Running

@@ -1,7 +1,8 @@
 #include "train/experiment_page.h"
 
 #include <algorithm>
-#include <map>
+#include <cctype>
+#include <cmath>
 #include <set>
 
 #include "train/experiment_figures.h"
@@ -12,92 +13,158 @@ namespace {
 
 // ---- Claims
 
-Claim::Verdict verdict_of(Judgement judgement) {
-  switch (judgement) {
+Claim::Verdict verdict_of(const PredictionSummary& p) {
+  switch (p.judgement) {
     case Judgement::holds:
       return Claim::Verdict::reproduced;
     case Judgement::contradicted:
-      return Claim::Verdict::not_reproduced;
+      return Claim::Verdict::contradicted;
     case Judgement::undecided:
+    case Judgement::shown:
       return Claim::Verdict::undecided;
     case Judgement::not_run:
-      return Claim::Verdict::not_run;
+      return p.over > 0 ? Claim::Verdict::unfinished : Claim::Verdict::not_run;
+    case Judgement::says_nothing:
+      return Claim::Verdict::says_nothing;
   }
   return Claim::Verdict::not_run;
 }
 
 Claim::Verdict verdict_of(ClaimSummary::Status status) {
+  using Status = ClaimSummary::Status;
   switch (status) {
-    case ClaimSummary::Status::reproduced:
+    case Status::reproduced:
       return Claim::Verdict::reproduced;
-    case ClaimSummary::Status::partly:
-      return Claim::Verdict::under_conditions;
-    case ClaimSummary::Status::not_reproduced:
-      return Claim::Verdict::not_reproduced;
-    case ClaimSummary::Status::undecided:
+    case Status::partly:
+      return Claim::Verdict::in_part;
+    case Status::mixed:
+      return Claim::Verdict::mixed;
+    case Status::contradicted:
+      return Claim::Verdict::contradicted;
+    case Status::undecided:
       return Claim::Verdict::undecided;
-    case ClaimSummary::Status::unfinished:
+    case Status::unfinished:
       return Claim::Verdict::unfinished;
-    case ClaimSummary::Status::not_run:
+    case Status::not_run:
       return Claim::Verdict::not_run;
+    case Status::not_asked:
+      return Claim::Verdict::not_asked;
   }
   return Claim::Verdict::not_run;
 }
 
 const std::string ours = "this project", authors = "Bao, Hataya and Karakida 2024";
 
-// "Validation loss, a against b: lower predicted; 5 pairs"
+// "Validation loss, a against b: lower predicted; 1 pair left out, as a run failed"
 std::string told(const PredictionSummary& p) {
   const Prediction& q = p.prediction;
   std::string text = std::string(named(q.measure).title) + ", " + q.arm + " against " + q.against + ": " +
-                     relation_text(q) + " predicted; ";
+                     relation_text(q) + " predicted";
   // What the badge says is not told again.
-  const std::string known = text_of(p.judgement);
-  if (p.judgement == Judgement::not_run) return text + p.words;
-  text += p.evidence;
-  return p.words.size() > known.size() ? text + p.words.substr(known.size()) : text;
+  std::string more = p.words;
+  const std::string known = text_of(p.judgement, q.role);
+  if (more.starts_with(known)) more.erase(0, known.size());
+  while (more.starts_with(";") || more.starts_with(":") || more.starts_with(" ")) more.erase(0, 1);
+  return more.empty() ? text : text + "; " + more;
 }
 
-Claim::Verdict verdict_of(const PredictionSummary& p) {
-  const bool begun = p.judgement == Judgement::not_run && p.over > 0;
-  return begun ? Claim::Verdict::unfinished : verdict_of(p.judgement);
+Claim::Prediction shown(const PredictionSummary& p) {
+  const Prediction& q = p.prediction;
+  const bool primary = q.role == Prediction::Role::primary;
+  return {.text = q.says,
+          .judged = primary,
+          .verdict = verdict_of(p),
+          .effect = p.effect,
+          .low = p.t.low,
+          .high = p.t.high,
+          .unit = std::string_view(named(q.measure).unit).starts_with("nats") ? "nats" : "",
+          .p = primary ? p_text(p.p) : "",
+          .corrected = primary ? p_text(p.adjusted) : "",
+          .evidence = p.evidence,
+          .detail = told(p)};
 }
 
-// "3 of 4 predictions hold; 1 is undecided"
-std::string counts(const ClaimSummary& c) {
-  std::map<std::string, std::size_t> number;
-  for (const PredictionSummary* p : c.predictions)
-    ++number[verdict_of(*p) == Claim::Verdict::unfinished ? "not finished" : text_of(p->judgement)];
-  const std::size_t all = c.predictions.size(), holds = number["holds"];
-  if (all == 0) return "No prediction speaks of it.";
-  std::string text = std::to_string(holds) + " of " + count_text(all, "prediction");
-  text += holds == 1 || all == 1 ? " holds" : " hold";
-  for (const char* other : {"contradicted", "undecided", "not finished", "not run yet"}) {
-    if (number[other] == 0) continue;
-    text += "; " + std::to_string(number[other]) + (number[other] == 1 ? " is " : " are ") + other;
-  }
-  return text + ".";
+// "2 of 5"
+std::string holding(const ClaimSummary::Column& column) {
+  if (column.primaries == 0) return "–";
+  return std::to_string(column.holds) + " of " + std::to_string(column.primaries);
 }
 
 // All verdicts at one glance.
-std::string overview(const std::vector<Claim>& claims, bool theory) {
-  Table table{.columns = {{"claim"}, {"verdict"}, {"predictions"}}, .sortable = false, .heads = false};
-  for (const Claim& claim : claims) {
-    Cell name(claim.text), verdict(words_of(claim.verdict));
-    name.html = "<a href=\"#claim-" + slug(claim.id) + "\">" + escape_html(claim.text) + "</a>";
-    if (claim.source == ours) name.html += " (" + claim.source + ")";
-    verdict.html = badge(claim.verdict);
-    table.rows.push_back({name, verdict, Cell(claim.reason)});
+std::string overview(const std::vector<ClaimSummary>& claims, bool theory) {
+  Table table{.columns = {{"claim"}, {"training"}}, .sortable = false, .heads = false};
+  if (theory) table.columns.push_back({"theory"});
+  table.columns.push_back({"primaries that hold"});
+  if (theory) table.columns.push_back({"of theory"});
+  for (const ClaimSummary& c : claims) {
+    Cell name(c.claim.says);
+    name.html = "<a href=\"#claim-" + slug(c.claim.id) + "\">" + escape_html(c.claim.says) + "</a>";
+    if (c.claim.source != "paper") name.html += " (" + ours + ")";
+    const auto verdict = [](const ClaimSummary::Column& column) {
+      Cell cell(words_of(verdict_of(column.status)));
+      cell.html = badge(verdict_of(column.status));
+      return cell;
+    };
+    std::vector<Cell>& row = table.rows.emplace_back();
+    row = {name, verdict(c.training)};
+    if (theory) row.push_back(verdict(c.theory));
+    row.emplace_back(holding(c.training));
+    if (theory) row.emplace_back(holding(c.theory));
   }
-  std::string rule =
-      "A prediction says which measure of which arm is lower, higher or near, against which other. It "
-      "holds if the whole 95 % interval is inside of what was predicted, is contradicted if the whole of "
-      "it is outside, and is undecided otherwise. A claim is reproduced if all its predictions hold; under "
-      "these conditions, if some do: they are the conditions, and the others are listed with them; not "
-      "reproduced if none holds and one is contradicted at least. It is judged when all its runs are "
-      "there. Predictions about training stand in the plans before the runs";
-  rule += theory ? "; those about random walks repeat what was known." : ".";
-  return show(table) + remark(rule);
+  return show(table);
+}
+
+// What the regulariser does by construction: it speaks of no claim.
+std::string checks(const std::vector<Summary>& summaries) {
+  Table table{.columns = {{"check"},
+                          {"as built?"},
+                          {"effect [95 % t interval]", true},
+                          {"rests on"},
+                          {"measured with"}},
+              .sortable = false};
+  for (const Summary& summary : summaries) {
+    for (const PredictionSummary& p : summary.predictions) {
+      if (p.prediction.role != Prediction::Role::check) continue;
+      std::string effect = std::isfinite(p.effect) ? concise(p.effect, 3) : "–";
+      if (std::isfinite(p.t.low)) effect += " [" + concise(p.t.low, 3) + ", " + concise(p.t.high, 3) + "]";
+      table.rows.push_back(
+          {p.prediction.says, text_of(p.judgement, Prediction::Role::check), effect, p.evidence, told(p)});
+    }
+  }
+  return table.rows.empty() ? "" : folded("Checks of the regulariser", show(table));
+}
+
+std::vector<ClaimSummary> judge_claims(const std::vector<PlanResults>& plans,
+                                       const std::vector<PredictionSummary>& theory) {
+  std::vector<Summary> summaries;
+  for (const PlanResults& p : plans) summaries.push_back(p.summary);
+  return ef::judge_claims(summaries, theory);
+}
+
+std::vector<Claim> claims_of(const std::vector<ClaimSummary>& summaries, bool theory) {
+  std::vector<Claim> claims;
+  for (const ClaimSummary& c : summaries) {
+    const auto finding = [](const char* name, const ClaimSummary::Column& column) {
+      const Claim::Verdict verdict = verdict_of(column.status);
+      if (column.words == words_of(verdict)) return Claim::Finding{name, verdict, ""};  // the badge says it
+      std::string words = *name != 0 ? std::string("In ") + name + ": " + column.words : column.words;
+      words[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(words[0])));
+      return Claim::Finding{name, verdict, words + "."};
+    };
+    Claim claim{.text = c.claim.says,
+                .source = c.claim.source == "paper" ? authors : ours,
+                .findings = {finding(theory ? "training" : "", c.training)},
+                .id = c.claim.id};
+    if (theory) claim.findings.push_back(finding("theory", c.theory));
+    std::set<std::string> commands;
+    for (const PredictionSummary& p : c.predictions) {
+      claim.predictions.push_back(shown(p));
+      commands.insert(p.command);
+    }
+    for (const std::string& line : commands) claim.command += (claim.command.empty() ? "" : "\n") + line;
+    claims.push_back(std::move(claim));
+  }
+  return claims;
 }
 
 // For claims of the paper: what its words and ours mean.
@@ -153,33 +220,8 @@ PlanResults read_results(const Plan& plan, const std::string& results) {
 }
 
 std::vector<Claim> claims_of(const std::vector<PlanResults>& plans,
-                             const std::vector<PredictionSummary>& others) {
-  std::vector<Summary> summaries;
-  for (const PlanResults& p : plans) summaries.push_back(p.summary);
-  std::vector<Claim> claims;
-  for (const ClaimSummary& c : judge_claims(summaries, others)) {
-    Claim claim{.text = c.claim.says,
-                .source = c.claim.source == "paper" ? authors : ours,
-                .verdict = verdict_of(c.status),
-                .reason = counts(c),
-                .id = c.claim.id};
-    std::set<std::string> commands;
-    for (const PredictionSummary* p : c.predictions) {
-      const Prediction& q = p->prediction;
-      claim.predictions.push_back(
-          {.text = q.says,
-           .verdict = verdict_of(*p),
-           .effect = p->effect,
-           .low = p->t.low,
-           .high = p->t.high,
-           .unit = std::string_view(named(q.measure).unit).starts_with("nats") ? "nats" : "",
-           .detail = told(*p)});
-      commands.insert(p->command);
-    }
-    for (const std::string& line : commands) claim.command += (claim.command.empty() ? "" : "\n") + line;
-    claims.push_back(std::move(claim));
-  }
-  return claims;
+                             const std::vector<PredictionSummary>& theory) {
+  return claims_of(judge_claims(plans, theory), !theory.empty());
 }
 
 Section section_of(const PlanResults& p) {
@@ -219,9 +261,12 @@ Page experiment_page(const std::vector<PlanResults>& plans, const std::string& t
   page.contents = plans.size() > 1 || !theory.empty();
   std::vector<PredictionSummary> of_theory;
   if (!theory.empty()) of_theory = localize_predictions(theory);
-  const std::vector<Claim> claims = claims_of(plans, of_theory);
-  const bool of_the_paper =
-      std::any_of(claims.begin(), claims.end(), [](const Claim& c) { return c.source == authors; });
+  std::vector<Summary> summaries;
+  for (const PlanResults& p : plans) summaries.push_back(p.summary);
+  summaries = judged(std::move(summaries));
+  const std::vector<ClaimSummary> claims = ef::judge_claims(summaries, of_theory);
+  const bool of_the_paper = std::any_of(claims.begin(), claims.end(),
+                                        [](const ClaimSummary& c) { return c.claim.source == "paper"; });
   if (of_the_paper)
     page.lead =
         "Self-attention Networks Localize When QK-eigenspectrum Concentrates (Bao, Hataya and Karakida, ICML "
@@ -229,9 +274,13 @@ Page experiment_page(const std::vector<PlanResults>& plans, const std::string& t
         "code was not published, and the regulariser and the formulas are our reading of its abstract.";
   if (!claims.empty()) {
     Section verdicts{"Verdicts", {Content(overview(claims, !theory.empty()))}};
+    std::string text;
+    for (const std::string& rule : rules(summaries, of_theory)) text += rule + "\n\n";
+    verdicts.contents.emplace_back(remark(text));
     if (of_the_paper) verdicts.contents.emplace_back(words());
     verdicts.contents.emplace_back(page_command(plans, !theory.empty()));
-    verdicts.contents.emplace_back(show(claims));
+    verdicts.contents.emplace_back(show(claims_of(claims, !theory.empty())));
+    verdicts.contents.emplace_back(checks(summaries));
     page.sections.push_back(std::move(verdicts));
   }
   for (const PlanResults& p : plans) page.sections.push_back(section_of(p));

@@ -18,9 +18,9 @@ struct PlanResults {
 // Reads the result files, see load_results().
 PlanResults read_results(const Plan& plan, const std::string& results);
 
-// The claims of all plans with their verdicts, for show(). others: see judge_claims().
+// The claims of all plans with their verdicts, for show(): judged together. theory: see judge_claims().
 std::vector<Claim> claims_of(const std::vector<PlanResults>& plans,
-                             const std::vector<PredictionSummary>& others = {});
+                             const std::vector<PredictionSummary>& theory = {});
 
 // What one plan found: curves over the seeds, paired differences, a table of arms, eigenvalues, site
 // profiles, and what to type. One section, headed by the plan's name.

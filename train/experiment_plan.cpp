@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -202,10 +203,14 @@ std::vector<Arm> read_arms(const json& whole, const Keys& keys, const std::strin
 // ---- Measures
 
 const std::vector<std::string>& plain_measures() {
-  static const std::vector<std::string> all = {
-      "valid.loss", "valid.perplexity", "valid.loss.last",   "valid.perplexity.last",  "valid.loss.mean",
-      "valid.step", "valid.excess",     "train.loss",        "context.loss",           "context.perplexity",
-      "test.loss",  "test.perplexity",  "test.context.loss", "test.context.perplexity"};
+  static const std::vector<std::string> all = {"valid.loss",         "valid.perplexity",
+                                               "valid.loss.last",    "valid.perplexity.last",
+                                               "valid.loss.mean",    "valid.step",
+                                               "valid.excess",       "train.loss",
+                                               "context.loss",       "context.perplexity",
+                                               "test.loss",          "test.perplexity",
+                                               "test.context.loss",  "test.context.perplexity",
+                                               "train.smoothed_loss"};
   return all;
 }
 
@@ -259,7 +264,8 @@ std::vector<Statement> read_claims(const json& object, const std::string& path) 
 }
 
 Prediction read_prediction(const json& value, const Plan& plan, const std::string& where) {
-  const Keys keys(value, where, {"claim", "says", "measure", "arm", "against", "direction", "margin"});
+  const Keys keys(value, where,
+                  {"claim", "says", "measure", "arm", "against", "direction", "margin", "role"});
   Prediction p;
   p.claim = keys.text("claim");
   p.says = keys.text("says");
@@ -296,7 +302,41 @@ Prediction read_prediction(const json& value, const Plan& plan, const std::strin
   }
   if (p.direction == Prediction::Direction::near && !(p.margin > 0))
     fail(where + ": margin", "nothing", "a number above 0", "near means within the margin");
+  const std::string role = keys.text_or("role", "secondary");
+  if (role == "primary")
+    p.role = Prediction::Role::primary;
+  else if (role == "check")
+    p.role = Prediction::Role::check;
+  else if (role != "secondary")
+    fail(where + ": role", "'" + role + "'", "primary, check or secondary");
   return p;
+}
+
+// The rule of experiment.h for plans that were written before there were roles.
+void choose_roles(std::vector<Prediction>& predictions) {
+  std::set<std::string> judged;  // claims that have their primary
+  for (Prediction& p : predictions) {
+    if (p.measure.starts_with("qk.spectrum."))
+      p.role = Prediction::Role::check;
+    else if (judged.insert(p.claim).second)
+      p.role = Prediction::Role::primary;
+    else
+      p.role = Prediction::Role::secondary;
+  }
+}
+
+// One answer of a plan to each claim: of two, the better one could be chosen.
+void check_roles(const std::vector<Prediction>& predictions, const std::string& path) {
+  std::map<std::string, std::size_t> first;
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    if (predictions[i].role != Prediction::Role::primary) continue;
+    const auto [found, alone] = first.try_emplace(predictions[i].claim, i);
+    if (alone) continue;
+    fail(path + ": predictions[" + std::to_string(i) + "]: role",
+         "a second primary of claim '" + predictions[i].claim + "'",
+         "one: predictions[" + std::to_string(found->second) + "] is it",
+         "the others are \"secondary\", or a \"check\"");
+  }
 }
 
 }  // namespace
@@ -366,9 +406,15 @@ Plan load_plan(const std::string& path, const std::string& with) {
   if (keys.has("claims")) plan.claims = read_claims(whole["claims"], path);
   if (keys.has("predictions")) {
     std::size_t i = 0;
-    for (const json& value : keys.list("predictions"))
+    bool chosen = false;
+    for (const json& value : keys.list("predictions")) {
       plan.predictions.push_back(
           read_prediction(value, plan, path + ": predictions[" + std::to_string(i++) + "]"));
+      chosen = chosen || value.contains("role");
+    }
+    plan.roles_chosen_afterwards = !chosen && !plan.predictions.empty();
+    if (plan.roles_chosen_afterwards) choose_roles(plan.predictions);
+    check_roles(plan.predictions, path);
   }
   return plan;
 }

@@ -102,7 +102,7 @@ void write(const json& value, const std::string& indent, std::string& out) {
 
 // ---- What a run left
 
-// By probe and key, the records of each step.
+// By probe and key ("nats", and its standard error, "nats.se"), the records of each step.
 using Readings = std::map<std::pair<std::string, std::string>, std::map<Index, std::vector<Record>>>;
 
 Readings readings_of(const std::vector<Record>& records) {
@@ -114,6 +114,22 @@ Readings readings_of(const std::vector<Record>& records) {
     }
   }
   return readings;
+}
+
+// The texts of lines "warning: ..." of log.txt, each once: a run that was resumed says them again.
+std::vector<std::string> warnings_of(const std::string& path) {
+  std::vector<std::string> warnings;
+  if (!fs::exists(path)) return warnings;
+  const std::string log = read_file(path), prefix = "warning: ";
+  for (std::size_t begin = 0; begin < log.size();) {
+    const std::size_t end = std::min(log.find('\n', begin), log.size());
+    const std::string line = log.substr(begin, end - begin);
+    begin = end + 1;
+    if (!line.starts_with(prefix)) continue;
+    const std::string text = line.substr(prefix.size());
+    if (std::find(warnings.begin(), warnings.end(), text) == warnings.end()) warnings.push_back(text);
+  }
+  return warnings;
 }
 
 // The mean over layers and heads, or the largest.
@@ -169,14 +185,20 @@ void collect_losses(const std::vector<Record>& records, RunResult& result) {
 
 void collect_probes(const std::vector<Record>& records, RunResult& result) {
   const double best = result.figure("valid.step");
-  for (const auto& [probe_and_key, steps] : readings_of(records)) {
+  const Readings all_readings = readings_of(records);
+  for (const auto& [probe_and_key, steps] : all_readings) {
     const auto& [probe, key] = probe_and_key;
     const std::string name = probe + "." + key;
+    const auto& [last_step, at_last] = *steps.rbegin();
+    if (!is_reading(key)) {  // a standard error: of the reading that the figure is of
+      const auto measured = all_readings.find({probe, key.substr(0, key.rfind('.'))});
+      if (measured != all_readings.end() && measured->second.rbegin()->first == last_step)
+        result.figures[name] = over_layers(of_most_windows(at_last), key);
+      continue;
+    }
     // Numbers are read from many windows, curves and what is found on them from the same few at all steps.
-    const double last = over_layers(of_most_windows(steps.rbegin()->second), key);
-    result.figures[name] = last;
-    if (!is_reading(key)) continue;  // a standard error
-    for (const Record& record : of_most_windows(steps.rbegin()->second))
+    result.figures[name] = over_layers(of_most_windows(at_last), key);
+    for (const Record& record : of_most_windows(at_last))
       if (record.value("windows") > static_cast<double>(result.windows))
         result.windows = static_cast<Index>(record.value("windows"));
     std::map<Index, Curve> layers;
@@ -303,6 +325,7 @@ RunResult collect_result(const std::string& run_folder, const std::string& failu
   for (const Record& record : records) result.steps = std::max(result.steps, record.step);
   collect_losses(records, result);
   collect_probes(records, result);
+  result.warnings = warnings_of(run.file("log.txt"));
   collect_arrays(run_folder, result.steps, result);
   collect_evaluation(run.file("eval-valid.json"), "", "context.", result);
   collect_evaluation(run.file("eval-test.json"), "test.", "test.context.", result);
@@ -318,13 +341,14 @@ std::string to_json(const RunResult& r) {
   whole["state"] = r.failed() ? "failed" : "finished";
   if (r.failed()) whole["failure"] = r.failure;
   whole["steps"] = r.steps;
+  if (r.windows > 0) whole["windows"] = r.windows;
+  if (!r.warnings.empty()) whole["warnings"] = r.warnings;
   for (const auto& [name, value] : r.figures) whole["figures"][name] = number(value);
   whole["version"] = r.version;
   whole["data-fingerprint"] = r.data_fingerprint;
   whole["parameters"] = number(r.parameters);
   whole["vocabulary"] = number(r.vocabulary);
   whole["processor"] = r.processor;
-  if (r.windows > 0) whole["windows"] = r.windows;
   whole["cores"] = r.cores;
   whole["compiler"] = r.compiler;
   whole["seconds"] = {{"cpu", number(rounded(r.cpu_seconds, 4))},
@@ -390,6 +414,9 @@ RunResult result_from_json(const std::string& text, const std::string& path) {
       if (r.failure.empty()) refuse("a failed run that does not say why");
     }
     r.steps = whole.at("steps");
+    r.windows = whole.value("windows", Index{0});
+    r.warnings = whole.value("warnings", std::vector<std::string>{});
+    if (r.windows < 0) refuse("windows below 0");
     if (whole.contains("figures")) {
       for (const auto& [name, value] : whole["figures"].items()) r.figures[name] = number_of(value);
     }
@@ -398,7 +425,6 @@ RunResult result_from_json(const std::string& text, const std::string& path) {
     r.parameters = number_of(whole.at("parameters"));
     r.vocabulary = number_of(whole.at("vocabulary"));
     r.processor = whole.at("processor");
-    r.windows = whole.value("windows", Index{0});
     r.cores = whole.at("cores");
     r.compiler = whole.at("compiler");
     r.cpu_seconds = number_of(whole.at("seconds").at("cpu"));

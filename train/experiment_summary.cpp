@@ -36,17 +36,24 @@ std::string short_text(double x) {
   return text;
 }
 
-std::string signed_text(double x) { return (x > 0 ? "+" : "") + short_text(x); }
+// Appended, not added: of + here, g++ 12 warns of an overlap that cannot be.
+std::string signed_text(double x) {
+  std::string text = x > 0 ? "+" : "";
+  return text += short_text(x);
+}
 
 std::string interval_text(const Interval& interval) {
   if (std::isnan(interval.low)) return "-";
-  return "[" + signed_text(interval.low) + ", " + signed_text(interval.high) + "]";
+  std::string text = "[";
+  return text.append(signed_text(interval.low)).append(", ").append(signed_text(interval.high)).append("]");
 }
 
-PredictionSummary judge_prediction(const Plan& plan, const Prediction& p,
-                                   const std::vector<RunResult>& results, bool hidden) {
+// What is known of a prediction by itself; judge_together() judges it.
+PredictionSummary measured(const Plan& plan, const Prediction& p, const std::vector<RunResult>& results,
+                           bool hidden) {
   PredictionSummary s;
   s.prediction = p;
+  s.task = plan.name;
   s.planned = plan.seeds.size();
   for (const std::uint64_t seed : plan.seeds) {
     std::size_t ended = 0, failed = 0;
@@ -58,6 +65,7 @@ PredictionSummary judge_prediction(const Plan& plan, const Prediction& p,
     if (ended == 2) ++s.over;
     if (ended == 2 && failed > 0) ++s.failed;
   }
+  s.finished = s.over == s.planned && !hidden;
   if (!hidden)
     s.differences =
         paired_differences(values_of(results, p.arm, p.measure), values_of(results, p.against, p.measure));
@@ -67,43 +75,88 @@ PredictionSummary judge_prediction(const Plan& plan, const Prediction& p,
   const std::size_t n = s.differences.size();
   s.evidence = count_text(n, "pair");
   s.command = command_of(plan);
-  if (hidden || s.over < s.planned) {
-    s.judgement = Judgement::not_run;
-    s.words = text_of(s.judgement);
+  // Seeds that are the same so far do not tell that the next one is: until all are there the prediction
+  // counts as one that is not finished, or the number that Holm's correction is for could grow again.
+  const std::string same = why_same(plan, p.arm, p.against, results);
+  if (s.finished || same != "same bits") s.nothing = same;
+  if (!s.finished) {
     if (s.over > 0)
-      s.words = "not finished: " + std::to_string(s.over) + " of " + count_text(s.planned, "pair") +
+      s.notes = "not finished: " + std::to_string(s.over) + " of " + count_text(s.planned, "pair") +
                 (hidden ? ", shown when all runs are there" : "");
     return s;
   }
-  s.judgement = n < 2 ? Judgement::undecided : judge(p, s.t);
-  s.words = text_of(s.judgement);
-  if (n < 2) s.words += ": fewer than two pairs";
-  if (s.failed > 0) s.words += "; " + count_text(s.failed, "pair") + " left out, as a run failed";
-  if (n + s.failed < s.planned)
-    s.words += "; " + count_text(s.planned - s.failed - n, "pair") + " without the measure";
+  if (s.nothing.empty()) {
+    const auto [value, tends] =
+        p_value(p, s.effect, standard_error(s.differences), static_cast<std::int64_t>(n) - 1);
+    s.p = value;
+    s.tends = tends;
+  }
+  const auto note = [&](const std::string& text) { s.notes += (s.notes.empty() ? "" : "; ") + text; };
+  if (n < 2) note("fewer than two pairs");
+  if (s.failed > 0) note(count_text(s.failed, "pair") + " left out, as a run failed");
+  if (n + s.failed < s.planned) note(count_text(s.planned - s.failed - n, "pair") + " without the measure");
   return s;
 }
 
-}  // namespace
-
-Judgement judge(const Prediction& p, const Interval& t) {
-  if (std::isnan(t.low) || std::isnan(t.high)) return Judgement::undecided;
-  switch (p.direction) {
-    case Prediction::Direction::lower:
-      if (t.high < -p.margin) return Judgement::holds;
-      if (t.low > -p.margin) return Judgement::contradicted;
-      return Judgement::undecided;
-    case Prediction::Direction::higher:
-      if (t.low > p.margin) return Judgement::holds;
-      if (t.high < p.margin) return Judgement::contradicted;
-      return Judgement::undecided;
-    case Prediction::Direction::near:
-      if (-p.margin < t.low && t.high < p.margin) return Judgement::holds;
-      if (t.low > p.margin || t.high < -p.margin) return Judgement::contradicted;
-      return Judgement::undecided;
+// "Arm 'x': warning: ... (3 runs).", each text once for an arm.
+std::vector<std::string> warning_lines(const Plan& plan, const std::vector<RunResult>& results) {
+  std::vector<std::string> lines;
+  for (const Arm& arm : plan.arms) {
+    std::vector<std::string> texts;  // in the order in which they were said
+    std::map<std::string, std::size_t> runs;
+    for (const RunResult& result : results) {
+      if (result.arm != arm.name) continue;
+      for (const std::string& text : result.warnings) {
+        add_once(texts, text);
+        ++runs[text];
+      }
+    }
+    for (const std::string& text : texts)
+      lines.push_back("Arm '" + arm.name + "': warning: " + text + " (" + count_text(runs[text], "run") +
+                      ").");
   }
-  return Judgement::undecided;
+  return lines;
 }
+
+// How much text the probes of attention and tokens have read: only few windows, and all that is said of them
+// is said of these.
+std::vector<std::string> window_lines(const Plan& plan, const std::vector<RunResult>& results) {
+  const auto of_text = [](const std::string& measure) {
+    return measure.starts_with("attn.") || measure.starts_with("resid.");
+  };
+  bool asked = std::any_of(plan.measures.begin(), plan.measures.end(), of_text);
+  for (const Prediction& p : plan.predictions) asked = asked || of_text(p.measure);
+  std::map<Index, std::size_t> runs;
+  for (const RunResult& result : results)
+    if (!result.failed()) ++runs[result.windows];
+  std::vector<std::string> lines;
+  for (const auto& [windows, count] : runs) {
+    if (windows == 0 && !asked) continue;
+    std::string line = "Attention and tokens are read from ";
+    if (windows > 0)
+      line += count_text(static_cast<std::size_t>(windows), "window") + " of the validation text at the end";
+    else
+      line += "the first two validation windows only (an older version)";
+    lines.push_back(line + (runs.size() > 1 ? ": " + count_text(count, "run") + "." : "."));
+  }
+  return lines;
+}
+
+// Each arm that does what one before it does.
+std::vector<std::string> same_arm_lines(const Plan& plan, const std::vector<RunResult>& results) {
+  std::vector<std::string> lines;
+  for (std::size_t i = 0; i < plan.arms.size(); ++i) {
+    for (std::size_t k = 0; k < i; ++k) {
+      const std::string why = why_same(plan, plan.arms[i].name, plan.arms[k].name, results);
+      if (why.empty()) continue;
+      lines.push_back("'" + plan.arms[i].name + "' does what '" + plan.arms[k].name + "' does: " + why);
+      break;
+    }
+  }
+  return lines;
+}
+
+}  // namespace
 
 Summary summarise(const Plan& plan, const std::vector<RunResult>& results) {
   Summary summary;
@@ -157,113 +210,20 @@ Summary summarise(const Plan& plan, const std::vector<RunResult>& results) {
   for (const Prediction& p : plan.predictions) {
     const bool hidden = p.measure.starts_with("test.") && !complete;
     summary.test_hidden = summary.test_hidden || hidden;
-    summary.predictions.push_back(judge_prediction(plan, p, results, hidden));
+    summary.predictions.push_back(measured(plan, p, results, hidden));
   }
+  summary.warnings = warning_lines(plan, results);
+  summary.windows = window_lines(plan, results);
+  summary.same_arms = same_arm_lines(plan, results);
+  std::vector<PredictionSummary*> alone;
+  for (PredictionSummary& s : summary.predictions) alone.push_back(&s);
+  judge_together(alone);
   return summary;
 }
 
 std::string command_of(const Plan& plan) {
   const std::string command = "build/bin/experiment " + plan.path;
   return plan.with.empty() ? command : command + " --results FOLDER --with '" + plan.with + "'";
-}
-
-std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& summaries,
-                                       const std::vector<PredictionSummary>& others) {
-  using Status = ClaimSummary::Status;
-  std::vector<ClaimSummary> claims;
-  const auto take = [&](const std::vector<PredictionSummary>& predictions) {
-    for (const PredictionSummary& p : predictions) {
-      for (ClaimSummary& c : claims)
-        if (c.claim.id == p.prediction.claim) c.predictions.push_back(&p);
-    }
-  };
-  for (const Summary& summary : summaries) {
-    for (const Statement& claim : summary.plan->claims) {
-      const auto same = std::find_if(claims.begin(), claims.end(),
-                                     [&](const ClaimSummary& c) { return c.claim.id == claim.id; });
-      if (same == claims.end())
-        claims.push_back({claim, Status::not_run, {}, ""});
-      else if (same->claim.says != claim.says || same->claim.source != claim.source)
-        fail(summary.plan->path + ": claim '" + claim.id + "'", "'" + claim.says + "'",
-             "'" + same->claim.says + "'", "two plans say it differently");
-    }
-    take(summary.predictions);
-  }
-  take(others);
-  std::stable_partition(claims.begin(), claims.end(),
-                        [](const ClaimSummary& c) { return c.claim.source == "paper"; });
-  for (ClaimSummary& c : claims) {
-    std::map<Judgement, std::vector<std::string>> said;
-    for (const PredictionSummary* p : c.predictions) said[p->judgement].push_back(p->prediction.says);
-    const auto count = [&](Judgement verdict) { return said[verdict].size(); };
-    const auto list = [&](Judgement verdict) {
-      std::string text;
-      for (const std::string& says : said[verdict]) text += (text.empty() ? "\"" : "; \"") + says + "\"";
-      return text;
-    };
-    const std::size_t all = c.predictions.size(), open = count(Judgement::not_run);
-    const bool begun = std::any_of(c.predictions.begin(), c.predictions.end(),
-                                   [](const PredictionSummary* p) { return p->over > 0; });
-    if (open == all && !begun)
-      c.status = Status::not_run;
-    else if (open > 0)
-      c.status = Status::unfinished;
-    else if (count(Judgement::holds) == all)
-      c.status = Status::reproduced;
-    else if (count(Judgement::undecided) == all)
-      c.status = Status::undecided;
-    else
-      c.status = count(Judgement::holds) > 0 ? Status::partly : Status::not_reproduced;
-
-    c.words = text_of(c.status);
-    if (open > 0)
-      c.words +=
-          ": " + std::to_string(all - open) + " of " + count_text(all, "prediction") + " judged so far";
-    if (all == 0) c.words += ": no prediction speaks of it";
-    if (c.status == Status::reproduced)
-      c.words += all == 1 ? std::string(": its prediction holds")
-                          : ": all " + std::to_string(all) + " predictions hold";
-    if (c.status == Status::undecided)
-      c.words += all == 1 ? std::string(": its prediction") : ": all " + std::to_string(all) + " predictions";
-    if (c.status == Status::partly || c.status == Status::not_reproduced || c.status == Status::unfinished) {
-      for (const Judgement verdict : {Judgement::holds, Judgement::contradicted, Judgement::undecided}) {
-        if (count(verdict) > 0) c.words += std::string("; ") + text_of(verdict) + ": " + list(verdict);
-      }
-    }
-  }
-  return claims;
-}
-
-const char* text_of(Judgement judgement) {
-  switch (judgement) {
-    case Judgement::holds:
-      return "holds";
-    case Judgement::contradicted:
-      return "contradicted";
-    case Judgement::undecided:
-      return "undecided";
-    case Judgement::not_run:
-      return "not run yet";
-  }
-  return "";
-}
-
-const char* text_of(ClaimSummary::Status status) {
-  switch (status) {
-    case ClaimSummary::Status::reproduced:
-      return "reproduced";
-    case ClaimSummary::Status::partly:
-      return "reproduced under these conditions";
-    case ClaimSummary::Status::not_reproduced:
-      return "not reproduced";
-    case ClaimSummary::Status::undecided:
-      return "undecided";
-    case ClaimSummary::Status::unfinished:
-      return "not finished";
-    case ClaimSummary::Status::not_run:
-      return "not run yet";
-  }
-  return "";
 }
 
 std::string count_text(std::size_t count, const std::string& what) {
@@ -304,11 +264,20 @@ std::vector<std::string> remarks(const Summary& summary) {
                     "', without an interval.");
   else
     lines.push_back("Differences are to the baseline '" + plan.baseline +
-                    "', paired by seed; verdicts are by the t interval of the differences. A percentile "
-                    "bootstrap, as the tables in text have it, is too narrow for few seeds.");
-  if (plan.seeds.size() > 1 && plan.predictions.size() > 1)
-    lines.push_back("Each of the " + std::to_string(plan.predictions.size()) +
-                    " intervals misses with 5 %; they are not corrected for their number.");
+                    "', paired by seed, with 95 % t intervals. A percentile bootstrap, as the tables in text "
+                    "have it, is too narrow for few seeds.");
+  const auto secondary = static_cast<std::size_t>(
+      std::count_if(plan.predictions.begin(), plan.predictions.end(),
+                    [](const Prediction& p) { return p.role == Prediction::Role::secondary; }));
+  if (plan.seeds.size() > 1 && secondary > 0)
+    lines.push_back((secondary == 1 ? "The interval of its secondary prediction misses with 5 %."
+                                    : "Each of the " + std::to_string(secondary) +
+                                          " secondary intervals misses with 5 %; they are not corrected for "
+                                          "their number."));
+  for (const std::string& same : summary.same_arms)
+    lines.push_back(same + ". A comparison of the two says nothing.");
+  for (const std::string& warning : summary.warnings) lines.push_back(warning);
+  for (const std::string& line : summary.windows) lines.push_back(line);
   std::string made;
   for (const std::string& one : summary.versions)
     made += (made.empty() ? "Made by eigenformer " : "; ") + one;
@@ -382,13 +351,59 @@ Rows arm_rows(const Summary& summary, std::size_t measure) {
   return rows;
 }
 
+// Those of a summary, or of theory: primaries first, then checks, then secondary ones.
+std::vector<const PredictionSummary*> by_role(const std::vector<PredictionSummary>& all) {
+  std::vector<const PredictionSummary*> sorted;
+  for (const PredictionSummary& s : all) sorted.push_back(&s);
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](auto* a, auto* b) { return a->prediction.role < b->prediction.role; });
+  return sorted;
+}
+
 Rows prediction_rows(const Summary& summary) {
-  Rows rows = {{"prediction", "measure", "arm", "against", "predicted", "n", "difference", "95 % t interval",
-                "verdict"}};
-  for (const PredictionSummary& p : summary.predictions) {
-    rows.push_back({p.prediction.says, p.prediction.measure, p.prediction.arm, p.prediction.against,
-                    relation_text(p.prediction), std::to_string(p.differences.size()), signed_text(p.effect),
-                    interval_text(p.t), p.words});
+  Rows rows = {{"role", "prediction", "measure", "arm", "against", "predicted", "n", "difference",
+                "95 % t interval", "p", "p, Holm", "verdict"}};
+  for (const PredictionSummary* p : by_role(summary.predictions)) {
+    const Prediction& q = p->prediction;
+    const bool primary = q.role == Prediction::Role::primary;
+    rows.push_back({text_of(q.role), q.says, q.measure, q.arm, q.against, relation_text(q),
+                    std::to_string(p->differences.size()), signed_text(p->effect), interval_text(p->t),
+                    primary ? p_text(p->p) : "", primary ? p_text(p->adjusted) : "", p->words});
+  }
+  return rows;
+}
+
+// All primaries, of plans and of theory: what claims are judged by.
+Rows primary_rows(const std::vector<Summary>& summaries, const std::vector<PredictionSummary>& theory) {
+  Rows rows = {{"task", "claim", "primary prediction", "measure", "rests on", "difference", "95 % t interval",
+                "p", "p, Holm", "verdict"}};
+  const auto take = [&](const std::vector<PredictionSummary>& all) {
+    for (const PredictionSummary& p : all) {
+      if (p.prediction.role != Prediction::Role::primary) continue;
+      rows.push_back({p.task, p.prediction.claim, p.prediction.says, p.prediction.measure, p.evidence,
+                      signed_text(p.effect), interval_text(p.t), p_text(p.p), p_text(p.adjusted), p.words});
+    }
+  };
+  for (const Summary& summary : summaries) take(summary.predictions);
+  take(theory);
+  return rows;
+}
+
+std::string holding_text(const ClaimSummary::Column& column) {
+  if (column.primaries == 0) return "-";
+  return std::to_string(column.holds) + " of " + std::to_string(column.primaries);
+}
+
+// The claims at one glance.
+Rows claim_rows(const std::vector<ClaimSummary>& claims, bool with_theory) {
+  Rows rows = {{"claim", "training", "primaries that hold"}};
+  if (with_theory) rows = {{"claim", "training", "theory", "primaries that hold", "of theory"}};
+  for (const ClaimSummary& c : claims) {
+    std::vector<std::string>& row = rows.emplace_back();
+    row = {c.claim.id + " (" + c.claim.source + ")", text_of(c.training.status)};
+    if (with_theory) row.emplace_back(text_of(c.theory.status));
+    row.push_back(holding_text(c.training));
+    if (with_theory) row.push_back(holding_text(c.theory));
   }
   return rows;
 }
@@ -398,9 +413,9 @@ std::string csv_number(double x) { return std::isfinite(x) ? number_text(x) : ""
 }  // namespace
 
 std::string summary_text(const std::vector<Summary>& summaries,
-                         const std::vector<PredictionSummary>& others) {
+                         const std::vector<PredictionSummary>& theory) {
   std::string text;
-  for (const Summary& summary : summaries) {
+  for (const Summary& summary : judged(summaries)) {
     const Plan& plan = *summary.plan;
     text += "==== " + plan.name + ": " + budget_text(plan) + "\n";
     if (!plan.about.empty()) text += plan.about + "\n";
@@ -413,29 +428,52 @@ std::string summary_text(const std::vector<Summary>& summaries,
         text += "\n" + summary.arms.front().measures[i].measure + "\n" + aligned(arm_rows(summary, i));
     }
     text += "\n";
-    for (const PredictionSummary& p : summary.predictions) {
-      const Prediction& q = p.prediction;
-      text += q.says + "\n    " + q.measure + ": '" + q.arm + "' " + relation_text(q) + " against '" +
-              q.against + "': " + signed_text(p.effect) + " " + interval_text(p.t) +
-              ", n = " + std::to_string(p.differences.size()) + ": " + p.words + "\n";
+    for (const PredictionSummary* p : by_role(summary.predictions)) {
+      const Prediction& q = p->prediction;
+      text += std::string(text_of(q.role)) + ": " + q.says + "\n    " + q.measure + ": '" + q.arm + "' " +
+              relation_text(q) + " against '" + q.against + "': " + signed_text(p->effect) + " " +
+              interval_text(p->t) + ", n = " + std::to_string(p->differences.size());
+      if (q.role == Prediction::Role::primary && !std::isnan(p->p))
+        text += ", p " + p_text(p->p) + " (Holm " + p_text(p->adjusted) + ")";
+      text += (p->words.empty() ? "" : ": " + p->words) + "\n";
     }
     if (!summary.predictions.empty()) text += "\n";
     for (const std::string& line : remarks(summary)) text += line + "\n";
     text += "\n";
   }
-  for (const ClaimSummary& c : judge_claims(summaries, others))
-    text += "claim " + c.claim.id + " (" + c.claim.source + "): " + c.claim.says + "\n    " + c.words + "\n";
+  const std::vector<ClaimSummary> claims = judge_claims(summaries, theory);
+  for (const ClaimSummary& c : claims) {
+    text += "claim " + c.claim.id + " (" + c.claim.source + "): " + c.claim.says +
+            "\n    training: " + c.training.words + "\n";
+    if (!theory.empty()) text += "    theory: " + c.theory.words + "\n";
+  }
+  if (!claims.empty()) text += "\n";
+  for (const std::string& line : rules(summaries, theory)) text += line + "\n";
+  // What is read first stands last: a terminal shows the end.
+  if (!claims.empty()) text += "\n" + aligned(claim_rows(claims, !theory.empty()));
   return text;
 }
 
-std::string summary_markdown(const std::vector<Summary>& summaries,
-                             const std::vector<PredictionSummary>& others) {
+std::string summary_markdown(const std::vector<Summary>& given,
+                             const std::vector<PredictionSummary>& of_theory) {
   std::string text;
-  const std::vector<ClaimSummary> claims = judge_claims(summaries, others);
+  const std::vector<Summary> summaries = judged(given);
+  std::vector<PredictionSummary> theory = of_theory;
+  std::vector<PredictionSummary*> all;
+  for (PredictionSummary& p : theory) all.push_back(&p);
+  judge_together(all);
+  const std::vector<ClaimSummary> claims = judge_claims(summaries, theory);
   if (!claims.empty()) {
-    Rows rows = {{"claim", "source", "verdict"}};
-    for (const ClaimSummary& c : claims) rows.push_back({c.claim.says, c.claim.source, c.words});
+    text += markdown(claim_rows(claims, !theory.empty())) + "\n";
+    Rows rows = {{"claim", "source", "training"}};
+    if (!theory.empty()) rows[0].emplace_back("theory");
+    for (const ClaimSummary& c : claims) {
+      rows.push_back({c.claim.says, c.claim.source, c.training.words});
+      if (!theory.empty()) rows.back().push_back(c.theory.words);
+    }
     text += markdown(rows) + "\n";
+    for (const std::string& line : rules(summaries, theory)) text += "- " + line + "\n";
+    text += "\n## Primary predictions\n\n" + markdown(primary_rows(summaries, theory)) + "\n";
   }
   for (const Summary& summary : summaries) {
     const Plan& plan = *summary.plan;

@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "engine/error.h"
 #include "train/localize_results.h"
@@ -27,6 +29,8 @@ struct Question {
 constexpr Matrix uniform = {0, 0}, no_mean = {0, 200}, wide_without_mean = {0, 3200}, narrow = {64, 64},
                  wide = {64, 3200}, early = {-64, 64};
 
+// The first of each claim is its primary, the others are secondary (experiment.h). If localize was asked
+// about some matrices only, the first that can be answered.
 constexpr Question questions[] = {
     {"localises",
      "At tr W = 64 a smaller scale brings more of the attention to the last quarter of the sites.",
@@ -77,8 +81,19 @@ std::vector<PredictionSummary> localize_predictions(const std::string& text) {
       if (arm == nullptr || against == nullptr) continue;  // localize was asked about one matrix
       const Json &x = arm->at("statistics").at(q.statistic), &y = against->at("statistics").at(q.statistic);
       PredictionSummary p;
-      p.prediction = {q.claim,     q.says,  words_of(q.statistic), name_of(q.arm), name_of(q.against),
-                      q.direction, q.margin};
+      const bool first = std::none_of(std::begin(questions), &q, [&](const Question& before) {
+        return std::string_view(before.claim) == q.claim;
+      });
+      p.prediction = {q.claim,
+                      q.says,
+                      words_of(q.statistic),
+                      name_of(q.arm),
+                      name_of(q.against),
+                      q.direction,
+                      q.margin,
+                      first ? Prediction::Role::primary : Prediction::Role::secondary};
+      p.task = "random walks";
+      p.finished = true;
       p.effect = x.at("mean").get<double>() - y.at("mean").get<double>();
       // Both come from the same walks, but only the error of each is known: they are taken as independent.
       const double error =
@@ -87,8 +102,9 @@ std::vector<PredictionSummary> localize_predictions(const std::string& text) {
           std::min(arm->at("draws").get<std::int64_t>(), against->at("draws").get<std::int64_t>()) - 1;
       const double reach = error * student_t(0.95, degrees);
       p.t = {p.effect - reach, p.effect + reach};
-      p.judgement = judge(p.prediction, p.t);
-      p.words = text_of(p.judgement);
+      const PValue value = p_value(p.prediction, p.effect, error, degrees);
+      p.p = value.p;
+      p.tends = value.tends;
       p.evidence = arm->at("draws").dump() + " random walks under softmax";
       p.command = "build/bin/localize";
       predictions.push_back(std::move(p));
@@ -96,6 +112,9 @@ std::vector<PredictionSummary> localize_predictions(const std::string& text) {
   } catch (const Json::exception& error) {
     fail(std::string("no content of localize.json: ") + error.what());
   }
+  std::vector<PredictionSummary*> all;
+  for (PredictionSummary& p : predictions) all.push_back(&p);
+  judge_together(all);
   return predictions;
 }
 

@@ -78,18 +78,16 @@ struct Told {
 // In the order of Claim::Verdict.
 const Told& told(Claim::Verdict verdict) {
   static constexpr Told all[] = {
-      {"reproduced", "✓", "yes"},    {"reproduced under these conditions", "◐", "partly"},
-      {"not reproduced", "✗", "no"}, {"undecided", "?", "open"},
-      {"not finished", "…", "open"}, {"not run yet", "–", "idle"}};
+      {"reproduced", "✓", "yes"},   {"in part", "◐", "partly"}, {"mixed", "±", "partly"},
+      {"contradicted", "✗", "no"},  {"undecided", "?", "open"}, {"not finished", "…", "open"},
+      {"not run yet", "–", "idle"}, {"not asked", "·", "idle"}, {"says nothing", "=", "idle"}};
   return all[static_cast<std::size_t>(verdict)];
 }
 
-// Predictions hold or are contradicted; only claims are reproduced or not.
+// Predictions hold or are contradicted; only claims are reproduced.
 Told told_of_prediction(Claim::Verdict verdict) {
   Told t = told(verdict);
   if (verdict == Claim::Verdict::reproduced) t.words = "holds";
-  if (verdict == Claim::Verdict::under_conditions) t.words = "holds under these conditions";
-  if (verdict == Claim::Verdict::not_reproduced) t.words = "contradicted";
   return t;
 }
 
@@ -107,18 +105,46 @@ std::string effect_of(const Claim::Prediction& p) {
   return p.unit.empty() ? words : words + ' ' + p.unit;
 }
 
-std::string predictions(const std::vector<Claim::Prediction>& all) {
-  Table table{.columns = {{"prediction"}, {"verdict"}, {"effect [95 % interval]", true}}, .sortable = false};
-  bool detailed = false;
-  for (const Claim::Prediction& p : all) detailed = detailed || !p.detail.empty();
+// Those that are judged, with their verdicts, or those that are not. Columns that nobody fills are left out.
+std::string predictions(const std::vector<Claim::Prediction>& all, bool judged) {
+  using P = Claim::Prediction;
+  const auto any = [&](std::string P::*text) {
+    return std::any_of(all.begin(), all.end(),
+                       [&](const P& p) { return p.judged == judged && !(p.*text).empty(); });
+  };
+  const bool tested = judged && any(&P::p), corrected = judged && any(&P::corrected);
+  const bool evidence = any(&P::evidence), detailed = any(&P::detail);
+  Table table{.columns = {{"prediction"}}, .sortable = false};
+  if (judged) table.columns.push_back({"verdict"});
+  table.columns.push_back({"effect [95 % interval]", true});
+  if (tested) table.columns.push_back({"p", true});
+  if (corrected) table.columns.push_back({"p, Holm", true, "corrected for the number of primaries"});
+  if (evidence) table.columns.push_back({"rests on"});
   if (detailed) table.columns.push_back({"measured with"});
-  for (const Claim::Prediction& p : all) {
-    Cell verdict(told_of_prediction(p.verdict).words);
-    verdict.html = badge(told_of_prediction(p.verdict));
-    table.rows.push_back({p.text, verdict, effect_of(p)});
-    if (detailed) table.rows.back().push_back(p.detail);
+  for (const P& p : all) {
+    if (p.judged != judged) continue;
+    std::vector<Cell>& row = table.rows.emplace_back();
+    row.emplace_back(p.text);
+    if (judged) {
+      row.emplace_back(told_of_prediction(p.verdict).words);
+      row.back().html = badge(told_of_prediction(p.verdict));
+    }
+    row.emplace_back(effect_of(p));
+    if (tested) row.emplace_back(p.p);
+    if (corrected) row.emplace_back(p.corrected);
+    if (evidence) row.emplace_back(p.evidence);
+    if (detailed) row.emplace_back(p.detail);
   }
-  return show(table);
+  return table.rows.empty() ? "" : show(table);
+}
+
+// The badge of a claim, with the name of what it is judged by where there are several.
+std::string badges(const Claim& claim) {
+  std::string html;
+  for (const Claim::Finding& finding : claim.findings)
+    html += "<span class=\"finding\">" + (finding.name.empty() ? "" : escape_html(finding.name) + " ") +
+            badge(told(finding.verdict)) + "</span>";
+  return html;
 }
 
 // A name such as attn.profile.last_quarter, with places to break the line at.
@@ -312,10 +338,12 @@ std::string show(const std::vector<Claim>& claims) {
   std::string html;
   for (const Claim& claim : claims) {
     html += "<article class=\"claim\" id=\"claim-" + slug(claim.id.empty() ? claim.text : claim.id) + "\">\n";
-    html += "<div class=\"head\"><h3>" + with_code(claim.text) + "</h3>" + badge(claim.verdict) + "</div>\n";
+    html += "<div class=\"head\"><h3>" + with_code(claim.text) + "</h3>" + badges(claim) + "</div>\n";
     if (!claim.source.empty()) html += "<p class=\"source\">" + with_code(claim.source) + "</p>\n";
-    html += paragraphs(claim.reason, "");
-    if (!claim.predictions.empty()) html += predictions(claim.predictions);
+    for (const Claim::Finding& finding : claim.findings) html += paragraphs(finding.reason, "");
+    html += predictions(claim.predictions, true);
+    const std::string others = predictions(claim.predictions, false);
+    if (!others.empty()) html += folded("Secondary predictions: measured, not judged", others);
     if (!claim.command.empty()) html += commands(claim.command);
     html += "</article>\n";
   }

@@ -111,30 +111,47 @@ std::string options_table(const std::vector<std::pair<std::string, std::string>>
 // ---- Verdicts
 
 struct Claim {
-  enum class Verdict { reproduced, under_conditions, not_reproduced, undecided, unfinished, not_run };
+  enum class Verdict {
+    reproduced,
+    in_part,
+    mixed,
+    contradicted,
+    undecided,
+    unfinished,
+    not_run,
+    not_asked,
+    says_nothing
+  };
   static constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
   struct Prediction {
     std::string text = "";
-    Verdict verdict = Verdict::not_run;
+    bool judged = true;                  // false: it has no verdict, and stands in a folded table of its own
+    Verdict verdict = Verdict::not_run;  // its badge says holds, contradicted, undecided, ...
     double effect = unknown, low = unknown, high = unknown;  // and its 95 % interval, if measured
     std::string unit = "";                                   // "nats"
-    std::string detail = "";  // "Test loss, a against b: lower predicted; 5 pairs"
-  };                          // its badge says holds, contradicted, undecided, ...
-  std::string text = "";      // what is claimed
-  std::string source = "";    // who claims it, where
-  Verdict verdict = Verdict::not_run;
-  std::string reason = "";  // why this verdict; under which conditions
+    std::string p = "", corrected = "";                      // p values, as they are shown
+    std::string evidence = "";                               // what it rests on: "5 pairs"
+    std::string detail = "";                                 // "Test loss, a against b: lower predicted"
+  };
+  struct Finding {
+    std::string name = "";  // what it is judged by, where there are several: "training", "theory"
+    Verdict verdict = Verdict::not_run;
+    std::string reason = "";  // why this verdict; under which conditions
+  };
+  std::string text = "";    // what is claimed
+  std::string source = "";  // who claims it, where
+  std::vector<Finding> findings = {};
   std::vector<Prediction> predictions = {};
   std::string command = "";  // what to type to see it
   std::string id = "";       // its anchor is claim-ID; "": slug(text)
 };
 
-// "reproduced", "reproduced under these conditions", "not reproduced", "undecided", "not finished",
-// "not run yet"
+// "reproduced", "in part", "mixed", "contradicted", "undecided", "not finished", "not run yet", "not asked",
+// "says nothing"
 std::string words_of(Claim::Verdict verdict);
 // The word in a badge, with a sign of its own: not by colour alone.
 std::string badge(Claim::Verdict verdict);
-// All claims, with their predictions below them.
+// All claims, with their predictions below them: those that are judged, then, folded, those that are not.
 std::string show(const std::vector<Claim>& claims);
 
 }  // namespace ef

@@ -68,6 +68,8 @@ th:not([aria-sort]) > .sort::after { content: " ↕"; opacity: 0.45; }
 .yes { color: var(--yes); } .partly { color: var(--partly); } .no { color: var(--no); } .open { color: var(--open); } .idle { color: var(--idle); }
 .claim { margin-top: 1.5rem; padding-top: 1.25rem; border-top: 1px solid var(--grid); }
 .claim .head { display: flex; flex-wrap: wrap; gap: 0.4rem 1rem; align-items: baseline; justify-content: space-between; break-after: avoid; }
+.finding { font-size: 0.8125rem; color: var(--muted); white-space: nowrap; }
+.claim details { margin-top: 0.75rem; }
 .claim h3 { flex: 1 1 20rem; max-width: 40rem; }
 .claim .source { margin-top: 0.15rem; font-size: 0.8125rem; color: var(--muted); }
 .claim .scroll { margin-top: 0.75rem; }
