@@ -33,7 +33,7 @@ LIBRARY  := $(filter-out $(PROGRAMS:%=train/%.cpp),$(wildcard engine/*.cpp engin
 taken     = $(foreach source,$(1),$(if $(wildcard models/$(notdir $(source))),,$(source)))
 TESTS    := $(call taken,$(wildcard tests/*.cpp))
 BENCHES  := steps ops growth precision probes
-GRADIENT_TESTS := $(call taken,$(wildcard tests/gradients/*.cpp)) tests/golden_test.cpp tests/main.cpp
+GRADIENT_TESTS := $(call taken,$(wildcard tests/gradients/*.cpp)) tests/golden_test.cpp tests/mean_attention.cpp tests/main.cpp
 DOUBLE_LIBRARY := $(filter-out data/% train/%,$(LIBRARY)) train/safetensors.cpp train/files.cpp train/presets.cpp
 float     = $(patsubst %.cpp,$(BUILD)/float/%.o,$(1))
 double    = $(patsubst %.cpp,$(BUILD)/double/%.o,$(1))
@@ -100,7 +100,7 @@ run-tests:
 # and the comparison of precisions, which needs AMX or AVX512-BF16, is left out.
 RESULTS  ?=
 WITH     ?=
-PAPER    := wikitext-4096-pilot wikitext-4096 wikitext-4096-strength wikitext-4096-weak pilot $(if $(WITH),,precision) screen decide untied ablate beyond-story beyond-ablate beyond-shakespeare beyond-deep
+PAPER    := wikitext-4096-pilot wikitext-4096 wikitext-4096-strength wikitext-4096-weak wikitext-4096-start wikitext-4096-bound pilot $(if $(WITH),,precision) screen decide untied ablate beyond-story beyond-ablate beyond-shakespeare beyond-deep
 
 paper: setup ## the paper's claims, each tried, as runs/paper/report.html; runs what has no result yet
 	@$(MAKE) --no-print-directory -j$(JOBS) -s programs

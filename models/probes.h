@@ -92,7 +92,7 @@ class Reading {
   std::vector<Scalar> scalars;
   std::vector<Array> arrays;
   Index windows = 0;              // of text that it rests on; 0: of weights
-  std::set<std::string> missing;  // see TextObservation::missing()
+  std::set<std::string> missing;  // what was left out, and why: see also TextObservation::missing()
 
  private:
   static constexpr double unknown = std::numeric_limits<double>::quiet_NaN();

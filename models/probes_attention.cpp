@@ -77,7 +77,9 @@ double spectral_norm(const QKProduct& product) {
 // q and k, rotary positions, norms of q and k: where a layer has these, its entropy may lie below. It takes a
 // singular value decomposition of X for each window and layer, and in trained models it is 0 as a rule.
 void read_zhai_bound(const TextObservation& o, Reading& r) {
-  for (const QKProduct& product : o.model.qk()) {
+  const std::vector<QKProduct> products = o.model.qk();
+  leave_out_without_product(o.layers(), products, r);
+  for (const QKProduct& product : products) {
     const Tensor x = o.at(product.layer, "attn_in");
     if (x.size() == 0) continue;
     const double s = std::fabs(product.logit_scale) * spectral_norm(product) * gram_norm(x);

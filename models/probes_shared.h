@@ -25,6 +25,14 @@ inline double larger(double a, double b) { return a >= b || std::isnan(a) ? a : 
 
 inline std::span<const Real> numbers(const Tensor& x) { return {x.data, static_cast<std::size_t>(x.size())}; }
 
+// Says of layers without a query-key product that they have none.
+inline void leave_out_without_product(Index layers, const std::vector<QKProduct>& products, Reading& r) {
+  for (Index layer = 0; layer < layers; ++layer) {
+    if (std::ranges::count(products, layer, &QKProduct::layer) == 0)
+      r.missing.insert("layer " + std::to_string(layer) + " has no query-key product");
+  }
+}
+
 // Collects a row of numbers for each head, and makes an array [layer, head, ...] of them: NaN where there is
 // no number.
 struct ByHead {

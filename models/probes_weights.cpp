@@ -41,6 +41,7 @@ double energy_of_largest(const std::vector<Real>& sigma, std::size_t n) {
 // 1 for symmetric W, -1 for antisymmetric W, about 0 for random W.
 void read_spectrum(const Observation& o, Reading& r) {
   const std::vector<QKProduct> products = o.model.qk();
+  leave_out_without_product(o.layers(), products, r);
   Index rank = 0;
   for (const QKProduct& product : products) rank = std::max(rank, product.rank());
   ByHead eigenvalues;

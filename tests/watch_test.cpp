@@ -201,6 +201,32 @@ TEST_CASE("state survives a kill and a resume: probes, alarms, held means, power
   }
 }
 
+TEST_CASE("probes read few windows for curves and many at each validation, and say how many", "[watch]") {
+  const Folder folder;
+  const std::string text = train(folder, "a",
+                                 "--probe attn.entropy,qk.spectrum --every 10 --eval-every 20 "
+                                 "--steps 40 --probe-sequences 3 --probe-windows 11");
+  CHECK(contains(text, "probes   3 of "));
+  CHECK(contains(text, " windows of held-out text every 10 updates, 11 at each validation"));
+  std::map<std::pair<Index, double>, int> lines;  // of attn.entropy, by step and windows
+  for (const Record& record : read_metrics(folder / "a/metrics.jsonl")) {
+    if (record.label("probe") == "qk.spectrum") CHECK(std::isnan(record.value("windows")));  // of weights
+    if (record.label("probe") != "attn.entropy") continue;
+    ++lines[{record.step, record.value("windows")}];
+    CHECK(record.value("normalised.se") > 0);
+  }
+  CHECK(lines.size() == 4 + 2);
+  for (const auto& [step, windows] :
+       {std::pair<Index, double>{10, 3}, {20, 3}, {30, 3}, {40, 3}, {20, 11}, {40, 11}}) {
+    INFO("step " << step << ", " << windows << " windows");
+    CHECK(lines[{step, windows}] > 0);
+  }
+  const std::string page = read_file(folder / "a/report.html");
+  CHECK(contains(page, "curves of 3 windows, what stands below them of 11, at the last validation"));
+  CHECK(contains(comparison({folder / "a"}), "validation windows read by probes"));
+  train(folder, "b", "--probe-windows none", 2);
+}
+
 TEST_CASE("train --against trains twice and compares", "[watch]") {
   const Folder folder;
   const std::string text =

@@ -41,6 +41,7 @@ struct Metrics {
   bool smoothed = false;                  // train_loss has label smoothing in it
   std::map<std::string, ByLayer> probes;  // by probe and key, as in "attn.entropy normalised"
   bool probed = false;
+  double few = missing, many = missing;  // windows that probes read, at least and at most
   std::vector<Alarm> alarms;
   double last_step = missing;
   int unreadable = 0;  // lines
@@ -82,6 +83,9 @@ std::string name_of(const Drawn& what) { return std::string(what.probe) + ' ' + 
 
 void add_probe(Metrics& m, double step, const std::string& probe, const json& object) {
   m.probed = true;
+  const double read = number(object, "windows");
+  m.few = std::fmin(m.few, read);  // fmin and fmax pass over what is missing
+  m.many = std::fmax(m.many, read);
   const double layer = number(object, "layer");
   if (!(layer >= 0 && layer < 10'000)) return;
   for (const Drawn& what : drawn) {
@@ -361,7 +365,12 @@ Section attention(const Run& run) {
     return section;
   }
   section.heading = "Attention";
-  section.contents.push_back(prose("Read on validation text; a line is a layer, the mean over its heads."));
+  std::string text = "Read on validation text";
+  if (std::isfinite(m.few)) {
+    text += ": curves of " + grouped(m.few) + (m.few == 1 ? " window" : " windows");
+    if (m.many > m.few) text += ", what stands below them of " + grouped(m.many) + ", at the last validation";
+  }
+  section.contents.push_back(prose(text + ". A line is a layer, the mean over its heads."));
   if (std::vector<Figure> figures = probe_charts(m); !figures.empty())
     section.contents.push_back(Content(std::move(figures), true));
   for (Figure& figure : std::vector<Figure>{eigenvalue_figure(run.folder), profile_figure(run.folder),

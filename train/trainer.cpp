@@ -200,7 +200,7 @@ std::vector<Reading> Trainer::observe(const std::vector<Probe>& probes, const Ba
         if (!probes[p].read_text) continue;
         const TextObservation observation(weights, listener.seen(), listener.absent(), rows[i] == first);
         probes[p].read_text(observation, of_windows[p][i]);
-        of_windows[p][i].missing = observation.missing();
+        of_windows[p][i].missing.insert(observation.missing().begin(), observation.missing().end());
       }
     }
     tape.reset();

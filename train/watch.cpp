@@ -147,7 +147,7 @@ void Watch::read(Trainer& trainer, Index done, const std::vector<Probe>& probes,
   for (std::size_t i = 0; i < probes.size(); ++i) {
     const std::string& name = probes[i].name;
     for (const std::string& missing : readings[i].missing)
-      if (told_.insert(name + missing).second) live_.print("note: " + name + " leaves out what " + missing);
+      if (told_.insert(name + missing).second) live_.print("note: " + name + ": " + missing);
     // The scalars of one layer, head and tensor share a line.
     std::vector<Record> records;
     for (const Reading::Scalar& s : readings[i].scalars) {
@@ -220,6 +220,7 @@ std::string comparison(const std::vector<std::string>& run_folders) {
       {"largest |eigenvalue|", "qk.spectrum", "radius"},
       {"rank residual", "resid.rank", "frobenius"},
       {"token cosine", "resid.cosine", "mean"},
+      {"validation windows read by probes", "attn.entropy", "windows"},
   };
   std::vector<std::vector<Record>> metrics;
   std::string text = "                                      ";

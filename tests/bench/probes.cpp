@@ -40,33 +40,40 @@ void bench() {
   const auto windows =
       make_train_windows(config.windows, corpus.train, corpus.first_input, config.model.context, 1);
   const ValidationWindows valid(corpus.valid, corpus.first_input, config.model.context);
-  Batch batch, watched;
+  Batch batch, few, many;
   windows->fill(batch, 0, config.batch);
-  valid.fill_spread(watched, config.probe_sequences);
+  valid.fill_spread(few, config.probe_sequences);
+  valid.fill_spread(many, probe_windows(config, 1'000'000));
 
   Index done = 0;
   const auto step = [&] { trainer.step(batch, done++); };
   milliseconds(20, step);
   const double step_ms = milliseconds(100, step);
-  const auto observe = [&](const std::string& pattern) {
+  const auto observe = [&](const std::string& pattern, const Batch& watched) {
     const std::vector<Probe> probes = pattern.empty() ? std::vector<Probe>{} : probes_matching(pattern);
-    return milliseconds(30, [&] {
+    return milliseconds(20, [&] {
       trainer.keep_values();
       trainer.observe(probes, watched);
     });
   };
-  const double forward_ms = observe("");
-  std::printf("preset story, %td workers, %td validation windows of %td tokens; medians\n", workers.count(),
-              watched.sequences, watched.tokens);
-  std::printf("a training step takes %.2f ms; reading every %td steps, shares are of %.0f ms\n\n", step_ms,
-              config.every, step_ms * static_cast<double>(config.every));
-  const auto line = [&](const char* what, double ms) {
-    std::printf("%-24s %8.2f ms %8.2f %%\n", what, ms,
-                100 * ms / (step_ms * static_cast<double>(config.every)));
+  std::printf("preset story, %td workers, %zu processors; a training step takes %.2f ms; medians\n",
+              workers.count(), static_cast<std::size_t>(std::thread::hardware_concurrency()), step_ms);
+  std::printf("%-24s %td windows every %td steps    %td windows every %td steps\n\n",
+              "shares of the time:", few.sequences, config.every, many.sequences, config.eval_every);
+  const double few_forward = observe("", few), many_forward = observe("", many);
+  const auto line = [&](const char* what, double few_ms, double many_ms) {
+    std::printf("%-24s %8.2f ms %8.2f %%         %8.1f ms %8.2f %%\n", what, few_ms,
+                100 * few_ms / (step_ms * static_cast<double>(config.every)), many_ms,
+                100 * many_ms / (step_ms * static_cast<double>(config.eval_every)));
   };
-  line("forward, shared by all", forward_ms);
-  for (const Probe& probe : probes_matching("*")) line(probe.name.c_str(), observe(probe.name) - forward_ms);
-  line("all together", observe("*"));
+  line("forward, shared by all", few_forward, many_forward);
+  for (const Probe& probe : probes_matching("*")) {
+    // What weights say is not read again where windows are many.
+    const double many_ms = probe.read_text ? observe(probe.name, many) - many_forward : 0;
+    line(probe.name.c_str(), observe(probe.name, few) - few_forward, many_ms);
+  }
+  line("those of the preset", observe(config.probe, few), observe(config.probe, many));
+  line("all together", observe("*", few), observe("*", many));
 }
 
 }  // namespace
