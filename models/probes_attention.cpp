@@ -133,11 +133,12 @@ void read_profile(const TextObservation& o, Reading& r) {
   profiles.add_to(r, "profile", o.layers(), {bins});
 }
 
-// Calls what(layer, head, 16 numbers) for each head of an array [layer, head, 16] that has numbers.
+// Calls what(layer, head, 16 numbers) for each head of an array [layer, head, 16]; arrays may come from a
+// file.
 template <class What>
 void each_profile(const std::vector<Reading::Array>& arrays, const std::string& key, What what) {
   for (const Reading::Array& array : arrays) {
-    if (array.key != key) continue;
+    if (array.key != key || array.shape.size() != 3 || array.shape[2] != bins) continue;
     for (Index layer = 0; layer < array.shape[0]; ++layer) {
       for (Index head = 0; head < array.shape[1]; ++head) {
         const float* values = array.values.data() + (layer * array.shape[1] + head) * bins;

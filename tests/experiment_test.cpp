@@ -402,6 +402,20 @@ TEST_CASE("a result file comes back as it was written", "[experiment]") {
   CHECK(back.figure("valid.loss") == 1.0 / 3);
   CHECK(std::isnan(back.figure("attn.entropy.normalised")));
   CHECK(back.curve("attn.entropy.nats", 1)->values == std::vector<double>{0.5});
+  // Older versions kept profiles, but not what is read from them now.
+  RunResult kept = back;
+  std::vector<double> profile(32);
+  profile[0] = profile[8] = 0.5;
+  profile[16] = 1;
+  kept.arrays = {{"attn.profile.profile", 40, {1, 2, 16}, profile},
+                  {"attn.rho.rho", 40, {1, 2, 16}, profile}};
+  const RunResult derived = result_from_json(to_json(kept), "older.json");
+  CHECK(derived.figure("attn.profile.entropy") == Approx(std::log(2) / std::log(16) / 2));  // of two heads
+  CHECK(derived.figure("attn.rho.later_half") == Approx(0.25));
+  kept.figures["attn.rho.later_half"] = 0.7;  // what was read is not replaced
+  CHECK(result_from_json(to_json(kept), "older.json").figure("attn.rho.later_half") == 0.7);
+  kept.arrays[0].shape = {2, 4, 4};  // another array of that name
+  CHECK(!result_from_json(to_json(kept), "older.json").figures.contains("attn.profile.entropy"));
   CHECK(back.spectra[0].eigenvalues[0][0][1] == std::complex<double>(1, -2));
   CHECK(back.arrays[0].values == std::vector<double>{0.25, 0.75});
   check_throws([&] { result_from_json(text.substr(0, 200), "x.json"); }, {"x.json", "result file"});

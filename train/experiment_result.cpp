@@ -289,6 +289,22 @@ void collect_evaluation(const std::string& path, const std::string& plain, const
   add("context_loss", with_context);
 }
 
+// Figures that probes derive from arrays (the entropy of the site profile), where an older version kept the
+// arrays only.
+void derive_figures(RunResult& result) {
+  for (const RunResult::Array& array : result.arrays) {
+    for (const Probe& probe : all_probes()) {
+      const std::string prefix = probe.name + ".";
+      if (!probe.derive || !array.name.starts_with(prefix)) continue;
+      const std::string key = array.name.substr(prefix.size());
+      Reading derived;
+      probe.derive({{key, array.shape, {array.values.begin(), array.values.end()}}}, derived);
+      for (const Reading::Scalar& s : derived.scalars)
+        result.figures.try_emplace(prefix + s.key, derived.mean(s.key));
+    }
+  }
+}
+
 bool same_heads(const RunResult::Spectrum& a, const RunResult::Spectrum& b) {
   return std::ranges::equal(a.eigenvalues, b.eigenvalues,
                             [](const auto& x, const auto& y) { return x.size() == y.size(); });
@@ -476,6 +492,7 @@ RunResult result_from_json(const std::string& text, const std::string& path) {
         refuse("array " + array.name + " has values that its shape does not");
       r.arrays.push_back(std::move(array));
     }
+    derive_figures(r);
   } catch (const json::exception& error) {
     refuse(error.what());
   }
