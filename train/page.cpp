@@ -113,18 +113,20 @@ std::string predictions(const std::vector<Claim::Prediction>& all, bool judged) 
                        [&](const P& p) { return p.judged == judged && !(p.*text).empty(); });
   };
   const bool tested = judged && any(&P::p), corrected = judged && any(&P::corrected);
-  const bool evidence = any(&P::evidence), detailed = any(&P::detail);
+  const bool evidence = any(&P::evidence);
   Table table{.columns = {{"prediction"}}, .sortable = false};
   if (judged) table.columns.push_back({"verdict"});
   table.columns.push_back({"effect [95 % interval]", true});
   if (tested) table.columns.push_back({"p", true});
   if (corrected) table.columns.push_back({"p, Holm", true, "corrected for the number of primaries"});
   if (evidence) table.columns.push_back({"rests on"});
-  if (detailed) table.columns.push_back({"measured with"});
   for (const P& p : all) {
     if (p.judged != judged) continue;
     std::vector<Cell>& row = table.rows.emplace_back();
-    row.emplace_back(p.text);
+    // What it is measured with stands below it: a column of its own would be narrow.
+    row.emplace_back(p.detail.empty() ? p.text : p.text + " " + p.detail);
+    if (!p.detail.empty())
+      row.back().html = escape_html(p.text) + "<small>" + escape_html(p.detail) + "</small>";
     if (judged) {
       row.emplace_back(told_of_prediction(p.verdict).words);
       row.back().html = badge(told_of_prediction(p.verdict));
@@ -133,7 +135,6 @@ std::string predictions(const std::vector<Claim::Prediction>& all, bool judged) 
     if (tested) row.emplace_back(p.p);
     if (corrected) row.emplace_back(p.corrected);
     if (evidence) row.emplace_back(p.evidence);
-    if (detailed) row.emplace_back(p.detail);
   }
   return table.rows.empty() ? "" : show(table);
 }

@@ -47,6 +47,7 @@ th, td { padding: 0.35rem 1.25rem 0.35rem 0; border-bottom: 1px solid var(--grid
 th:last-child, td:last-child { padding-right: 0; }
 th { font-weight: 400; }
 thead th { color: var(--muted); vertical-align: bottom; }
+tbody small { display: block; color: var(--muted); }
 tbody th { min-width: 8rem; }
 .scroll td:not(.number) { min-width: 6rem; }
 .scroll tbody th { position: sticky; left: 0; min-width: min(11rem, 40vw); max-width: 22rem; background: var(--ground); }
