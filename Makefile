@@ -22,6 +22,10 @@ BLAS     := $(subst -I,-isystem ,$(shell pkg-config --cflags openblas lapacke 2>
 LIBS     := $(shell pkg-config --libs openblas lapacke 2>/dev/null) -lpthread
 CXXFLAGS += -std=c++20 -I. -MMD -MP
 VERSION  := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+# A fingerprint of the sources that a result comes from, committed or not: not of what draws and tabulates.
+COMPUTES := $(sort $(filter-out $(addprefix train/,experiment% localize% page% svg% report% sample% write%),\
+            $(wildcard $(foreach room,engine engine/ops models data train,$(room)/*.h $(room)/*.cpp))))
+SOURCES  := $(shell cat $(COMPUTES) | { sha256sum || shasum -a 256 || cksum; } 2>/dev/null | cut -c1-12)
 
 # ---- Files -------------------------------------------------------------------------------------------------
 BUILD    := build/$(notdir $(firstword $(CXX)))$(if $(PORTABLE),-portable)$(if $(SANITIZE),-sanitize)
@@ -69,11 +73,11 @@ $(BUILD)/double/%.o: %.cpp
 $(BUILD)/float/tests/%.o $(BUILD)/double/tests/%.o: CXXFLAGS += -DEF_PROGRAMS='"$(BUILD)"'
 $(BUILD)/float/tests/%.o $(BUILD)/double/tests/%.o: OPTIMISE := $(if $(SANITIZE),$(OPTIMISE),-O1 $(NATIVE))
 
-# The version of the code stands in every run's config.json.
-$(BUILD)/float/train/version.o $(BUILD)/double/train/version.o: CXXFLAGS += -DEF_VERSION='"$(VERSION)"'
+# Version and fingerprint of the code stand in every run's config.json.
+$(BUILD)/float/train/version.o $(BUILD)/double/train/version.o: CXXFLAGS += -DEF_VERSION='"$(VERSION)"' -DEF_SOURCES='"$(SOURCES)"'
 $(BUILD)/float/train/version.o $(BUILD)/double/train/version.o: $(BUILD)/version
 $(BUILD)/version: FORCE
-	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+	@mkdir -p $(@D); echo '$(VERSION) $(SOURCES)' | cmp -s - $@ || echo '$(VERSION) $(SOURCES)' > $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
@@ -107,7 +111,7 @@ paper: setup ## the paper's claims, each tried, as runs/paper/report.html; runs 
 	@data/fetch wikitext-2 || echo 'Without WikiText-2, only results that are there will be shown.'
 	@data/fetch tinyshakespeare || echo 'Without Tiny Shakespeare, only results that are there will be shown.'
 	@$(BUILD)/localize --out runs/paper/localize
-	@$(BUILD)/experiment --possible $(PAPER:%=train/paper/%.json) $(if $(RESULTS),--results $(RESULTS) --runs $(RESULTS:%/=%)-runs) $(if $(WITH),--with '$(WITH)') \
+	@$(BUILD)/experiment --possible --keep-old $(PAPER:%=train/paper/%.json) $(if $(RESULTS),--results $(RESULTS) --runs $(RESULTS:%/=%)-runs) $(if $(WITH),--with '$(WITH)') \
 	  --title 'The paper, claim by claim' --theory runs/paper/localize/localize.json \
 	  --page runs/paper/report.html --markdown runs/paper/summary.md --csv runs/paper/summary.csv --figures runs/paper/figures
 

@@ -97,6 +97,25 @@ TEST_CASE("a sweep that is killed and started again ends as one that was not", "
   };
   const std::string summary = run("experiment --summary " + start_line(folder, "whole")).text;
   CHECK(whole.text.ends_with(summary));
+  SECTION("results of other code are refused by name, unless they are wanted") {
+    const std::string path = folder / "whole-results/small/rms-seed1.json";
+    json changed = json::parse(read_file(path));
+    CHECK(changed["sources"] == sources());
+    changed["sources"] = "0123456789ab";  // a layer was changed since, and nothing committed
+    folder.write("whole-results/small/rms-seed1.json", changed.dump());
+    const Outcome refused = run("experiment " + start_line(folder, "whole"));
+    CHECK(refused.status == 2);
+    for (const char* part :
+         {"rms-seed1.json: made by other code", "(sources 0123456789ab)", sources(), "--keep-old"})
+      CHECK(contains(refused.text, part));
+    CHECK(run("experiment --keep-old " + start_line(folder, "whole")).status == 0);
+    CHECK(run("experiment --summary " + start_line(folder, "whole")).status == 0);
+    changed.erase("sources");  // of an older version, which wrote down none
+    changed["version"] = "0123456";
+    folder.write("whole-results/small/rms-seed1.json", changed.dump());
+    CHECK(run("experiment " + start_line(folder, "whole")).status == 2);
+    CHECK(run("experiment --keep-old " + start_line(folder, "whole")).status == 0);
+  }
   SECTION("by SIGKILL, twice") {
     REQUIRE(WIFSIGNALED(kill_at("killed", "plain-seed3", 60, SIGKILL)));
     REQUIRE(WIFSIGNALED(kill_at("killed", "rms-seed1", 200, SIGKILL)));

@@ -353,6 +353,15 @@ TEST_CASE("an empty batch is no mistake", "[training]") {
   CHECK(trainer.loss_and_gradients(batch, 0) == 0);
 }
 
+TEST_CASE("code is known by its sources, or by a version that was committed", "[training]") {
+  CHECK(Code{"anything", sources()}.is_this());
+  CHECK(!Code{version(), "0123456789ab"}.is_this());
+  CHECK(!Code{"1a2b3c4-dirty", ""}.is_this());
+  CHECK(Code{version(), ""}.is_this() == (std::string(version()).find("-dirty") == std::string::npos));
+  CHECK(std::string(sources()).size() >= 8);
+  CHECK(Code{"1a2b3c4", "0123"}.text() == "1a2b3c4 (sources 0123)");
+}
+
 TEST_CASE("configurations that make no sense are refused by name", "[training]") {
   const auto build = [](auto change) {
     return [change] {

@@ -88,5 +88,17 @@ void from_json(Config& config, const std::string& text, const std::vector<std::s
 
 // The version of the code, as git describes it.
 const char* version();
+// A fingerprint of the sources of this program, as far as they decide what a run gives. Two builds of one
+// version that is "-dirty" differ in it where their code does.
+const char* sources();
+
+// What code made something.
+struct Code {
+  std::string version, sources;  // sources: "" of versions that did not write it down
+  // Whether it is the code of this program: of the same sources, or, where these are not known, of the same
+  // version, committed.
+  bool is_this() const;
+  std::string text() const;  // "1a2b3c4-dirty (sources 0123456789ab)"
+};
 
 }  // namespace ef

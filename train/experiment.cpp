@@ -44,6 +44,7 @@ void experiment(int argc, char** argv) {
   options.add("runs", sweep.runs, "where the folders of runs stand while they are at work");
   options.add("results", sweep.results, "where result files go (default: results/ beside the plan)");
   options.add("with", with, "further options for all arms: '--precision float32' (needs --results)");
+  options.add("keep-old", sweep.keep_old, "take results and runs begun of other code as they are");
   options.add(
       "possible", sweep.possible,
       "leave out runs that cannot be made here, for want of AMX and AVX512-BF16 or of data, and name them");

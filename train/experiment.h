@@ -113,10 +113,10 @@ struct Curve {
 struct RunResult {
   std::string plan, arm;
   std::uint64_t seed = 0;
-  std::string failure;                         // why the run failed; empty if it did not
-  Index steps = 0;                             // updates done
-  std::map<std::string, std::string> options;  // all options of train, as text, but for its folders
-  std::string version, data_fingerprint;
+  std::string failure;                             // why the run failed; empty if it did not
+  Index steps = 0;                                 // updates done
+  std::map<std::string, std::string> options;      // all options of train, as text, but for its folders
+  std::string version, sources, data_fingerprint;  // sources: see Code (config.h)
   double parameters = 0, vocabulary = 0;
   std::string processor, compiler;
   Index cores = 0;
@@ -334,12 +334,14 @@ struct SweepOptions {
   std::string runs = "runs/experiment";
   std::string results;    // see results_folder()
   std::string programs;   // the folder of train and eval
+  bool keep_old = false;  // results and runs begun of other code count as if they were of this one
   bool possible = false;  // leave out, and name, what cannot be run here: no tiles for its precision, no data
 };
 
 // Runs what has no result yet, but for plans that wait, and returns 0 when all results are there that can be;
 // or the signal that interrupted it (SIGINT, SIGTERM, which have their default handlers again): then what ran
-// has left checkpoints. Error if a run makes a mistake of the user.
+// has left checkpoints. Error if a run makes a mistake of the user, and, before anything runs, if a result or
+// a run begun is of other code than this program, as where a layer was changed since.
 int run_sweep(const std::vector<Plan>& plans, const SweepOptions& options);
 
 }  // namespace ef

@@ -333,6 +333,7 @@ RunResult collect_result(const std::string& run_folder, const std::string& failu
   result.options = options_of(load_config(run).config);
   const json config = json::parse(read_file(run.file("config.json")));
   result.version = config.value("version", "");
+  result.sources = config.value("sources", "");
   result.data_fingerprint = config.value("data-fingerprint", "");
   result.parameters = config.value("parameters", missing);
   result.vocabulary = config.value("vocabulary", missing);
@@ -361,6 +362,7 @@ std::string to_json(const RunResult& r) {
   if (!r.warnings.empty()) whole["warnings"] = r.warnings;
   for (const auto& [name, value] : r.figures) whole["figures"][name] = number(value);
   whole["version"] = r.version;
+  if (!r.sources.empty()) whole["sources"] = r.sources;
   whole["data-fingerprint"] = r.data_fingerprint;
   whole["parameters"] = number(r.parameters);
   whole["vocabulary"] = number(r.vocabulary);
@@ -437,6 +439,7 @@ RunResult result_from_json(const std::string& text, const std::string& path) {
       for (const auto& [name, value] : whole["figures"].items()) r.figures[name] = number_of(value);
     }
     r.version = whole.at("version");
+    r.sources = whole.value("sources", "");
     r.data_fingerprint = whole.at("data-fingerprint");
     r.parameters = number_of(whole.at("parameters"));
     r.vocabulary = number_of(whole.at("vocabulary"));

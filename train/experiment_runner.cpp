@@ -148,6 +148,7 @@ class Sweep {
         if (found == there.end()) {
           check_begun(job);
         } else {
+          check_code({found->second.version, found->second.sources}, job.result);
           if (!found->second.failed()) check_measures(plan, found->second);
           settle(job, found->second);
         }
@@ -186,9 +187,19 @@ class Sweep {
   }
 
   // A checkpoint that was made with other options is not gone on with, nor thrown away.
-  static void check_begun(const Job& job) {
-    if (job.has_checkpoint())
-      check_same_options(options_of(load_config({job.run}).config), job.config(), job.run);
+  void check_begun(const Job& job) const {
+    if (!job.has_checkpoint()) return;
+    const SavedConfig saved = load_config({job.run});
+    check_same_options(options_of(saved.config), job.config(), job.run);
+    check_code(saved.code, job.run);
+  }
+
+  // What other code made would stand in the tables as if it were of this one.
+  void check_code(const Code& code, const std::string& path) const {
+    if (options_.keep_old || code.is_this()) return;
+    fail(path + ": made by other code", code.text(),
+         "that of this program, " + Code{version(), sources()}.text(),
+         "move it away to run it anew; --keep-old takes it as it is, --summary only shows it");
   }
 
   // A text to test on is asked for before the runs, not after them.
@@ -316,6 +327,7 @@ class Sweep {
     result.arm = job.arm->name;
     result.seed = job.seed;
     if (result.version != version()) result.version += std::string(", ended by ") + version();
+    if (result.sources != sources()) result.sources += std::string(", ended by ") + sources();
     // "step 17: NaN in ...": 16 updates were done.
     if (const Index step = whole_number_after(failure, "step "); step > 0) result.steps = step - 1;
     result.processor = processor_name();

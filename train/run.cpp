@@ -123,6 +123,7 @@ RunState load_weights(const std::string& path, Parameters& parameters) {
 void save_config(const RunFolder& run, const Config& config, const Corpus& corpus, Index parameters) {
   write_atomically(run.file("config.json"),
                    to_json(config, {{"version", nlohmann::json(version()).dump()},
+                                    {"sources", nlohmann::json(sources()).dump()},
                                     {"data-fingerprint", '"' + fingerprint_text(corpus) + '"'},
                                     {"vocabulary", std::to_string(corpus.tokenizer.vocab_size())},
                                     {"parameters", std::to_string(parameters)}}));
@@ -133,12 +134,13 @@ SavedConfig load_config(const RunFolder& run) {
   SavedConfig saved;
   const std::string text = read_file(run.file("config.json"));
   try {
-    from_json(saved.config, text, {"version", "data-fingerprint", "vocabulary", "parameters"});
+    from_json(saved.config, text, {"version", "sources", "data-fingerprint", "vocabulary", "parameters"});
   } catch (const Error& error) {
     fail(run.file("config.json") + ": " + error.what());
   }
   const auto json = nlohmann::json::parse(text, nullptr, false, true);
   saved.data_fingerprint = json.value("data-fingerprint", "");
+  saved.code = {json.value("version", ""), json.value("sources", "")};
   return saved;
 }
 

@@ -51,6 +51,7 @@ void save_config(const RunFolder& run, const Config& config, const Corpus& corpu
 struct SavedConfig {
   Config config;
   std::string data_fingerprint;
+  Code code;
 };
 SavedConfig load_config(const RunFolder& run);
 // Error if the data are not those that the run was trained on.

@@ -76,7 +76,7 @@ Start read_options(int argc, char** argv) {
     if (given.contains("preset")) apply_preset(start.config, given["preset"]);
     if (given.contains("config")) {
       from_json(start.config, read_file(given["config"]),
-                {"version", "data-fingerprint", "vocabulary", "parameters"});
+                {"version", "sources", "data-fingerprint", "vocabulary", "parameters"});
     }
   }
   if (given.contains("list-probes")) {
