@@ -8,6 +8,7 @@
 #include "data/corpus.h"
 #include "engine/blas.h"
 #include "tests/helpers.h"
+#include "tests/python.h"
 #include "train/files.h"
 #include "train/safetensors.h"
 #include "train/trainer.h"
@@ -16,21 +17,12 @@ using namespace ef;
 
 namespace {
 
-// A python3 that has numpy, or "".
-std::string python_with_numpy() {
-  const char* chosen = std::getenv("PYTHON");
-  for (const std::string python : {chosen ? chosen : "python3", "/usr/bin/python3"}) {
-    if (std::system((python + " -c 'import numpy' >/dev/null 2>&1").c_str()) == 0) return python;
-  }
-  return "";
-}
-
 nlohmann::json number(double x) { return std::isnan(x) ? nlohmann::json(nullptr) : nlohmann::json(x); }
 
 // Trains it for some steps, reads all probes that numpy knows on six windows of stories, most of which end in
 // padding, and compares.
 void compare(Config config) {
-  const std::string python = python_with_numpy();
+  const std::string python = python_with("numpy");
   if (python.empty()) {
     WARN(
         "skipped: numpy is not installed (Debian: apt install python3-numpy), so there is nothing to compare "

@@ -8,6 +8,7 @@
 #include "engine/blas.h"
 #include "engine/tiles.h"
 #include "tests/helpers.h"
+#include "tests/python.h"
 #include "train/safetensors.h"
 #include "train/trainer.h"
 
@@ -15,18 +16,9 @@ using namespace ef;
 
 namespace {
 
-// A python3 that has PyTorch, or "".
-std::string python_with_torch() {
-  const char* chosen = std::getenv("PYTHON");
-  for (const std::string python : {chosen ? chosen : "python3", "/usr/bin/python3"}) {
-    if (std::system((python + " -c 'import torch' >/dev/null 2>&1").c_str()) == 0) return python;
-  }
-  return "";
-}
-
 // tolerance: of the largest difference of losses over the 50 steps.
 void compare(Config config, double tolerance = 1e-4) {
-  const std::string python = python_with_torch();
+  const std::string python = python_with("torch");
   if (python.empty()) {
     WARN(
         "skipped: PyTorch is not installed (Debian: apt install python3-torch), so there is nothing to "
