@@ -23,22 +23,23 @@ LIBS     := $(shell pkg-config --libs openblas lapacke 2>/dev/null) -lpthread
 CXXFLAGS += -std=c++20 -I. -MMD -MP
 VERSION  := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 # A fingerprint of the sources that a result comes from, committed or not: not of what draws and tabulates.
-COMPUTES := $(sort $(filter-out $(addprefix train/,experiment% localize% page% svg% report% sample% write%),\
-            $(wildcard $(foreach room,engine engine/ops models data train,$(room)/*.h $(room)/*.cpp))))
+ROOMS    := $(sort $(dir $(shell find engine models data train -name '*.cpp')))
+COMPUTES := $(sort $(filter-out $(addprefix train/,sample.% eval.% localize.% experiment.% write.%),\
+            $(wildcard $(foreach room,$(filter-out train/%,$(ROOMS)) train/ train/options/ train/files/,$(room)*.h $(room)*.cpp))))
 SOURCES  := $(shell cat $(COMPUTES) | { sha256sum || shasum -a 256 || cksum; } 2>/dev/null | cut -c1-12)
 
 # ---- Files -------------------------------------------------------------------------------------------------
 BUILD    := build/$(notdir $(firstword $(CXX)))$(if $(PORTABLE),-portable)$(if $(SANITIZE),-sanitize)
 PROGRAMS := train sample eval localize experiment
-LIBRARY  := $(filter-out $(PROGRAMS:%=train/%.cpp),$(wildcard engine/*.cpp engine/ops/*.cpp models/*.cpp data/*.cpp train/*.cpp))
+LIBRARY  := $(filter-out $(PROGRAMS:%=train/%.cpp),$(wildcard $(ROOMS:%=%*.cpp)))
 # The same sources are compiled for float32 (the programs and their tests) and for double (where gradients are
 # checked: tests/gradients/, and the golden files, which both must reproduce).
 # The README's examples stand among the tests; who follows it and saves one in models/ has it from there.
 taken     = $(foreach source,$(1),$(if $(wildcard models/$(notdir $(source))),,$(source)))
-TESTS    := $(call taken,$(wildcard tests/*.cpp))
+TESTS    := $(call taken,$(filter-out tests/gradients/% tests/bench/%,$(wildcard tests/*.cpp tests/*/*.cpp)))
 BENCHES  := steps ops growth precision probes
-GRADIENT_TESTS := $(call taken,$(wildcard tests/gradients/*.cpp)) tests/golden_test.cpp tests/mean_attention.cpp tests/main.cpp
-DOUBLE_LIBRARY := $(filter-out data/% train/%,$(LIBRARY)) train/safetensors.cpp train/files.cpp train/presets.cpp
+GRADIENT_TESTS := $(call taken,$(wildcard tests/gradients/*.cpp)) tests/models/golden_test.cpp tests/mean_attention.cpp tests/main.cpp
+DOUBLE_LIBRARY := $(filter-out data/% train/%,$(LIBRARY)) train/files/safetensors.cpp train/files/files.cpp train/presets.cpp
 float     = $(patsubst %.cpp,$(BUILD)/float/%.o,$(1))
 double    = $(patsubst %.cpp,$(BUILD)/double/%.o,$(1))
 

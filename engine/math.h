@@ -2,7 +2,7 @@
 //
 // The library's expf costs ten times as much because a loop around a call stays scalar. In double, where only
 // gradients are checked and speed is no matter, these are the library's own. The coefficients are Chebyshev
-// least-squares fits on the stated intervals; tests/engine_math_test.cpp checks the stated bounds. The
+// least-squares fits on the stated intervals; tests/engine/math_test.cpp checks the stated bounds. The
 // largest errors over all floats, measured: exp 1.06 (both), tanh 1.34, erf 2.77 units in the last place.
 #pragma once
 #include <bit>

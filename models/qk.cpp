@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/blas.h"
 #include "engine/lapack.h"
+#include "engine/matmul/blas.h"
 
 namespace ef {
 namespace {

@@ -14,7 +14,7 @@
 
 #include "data/language.h"
 #include "tests/helpers.h"
-#include "train/files.h"
+#include "train/files/files.h"
 
 namespace ef {
 

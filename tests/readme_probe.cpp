@@ -1,7 +1,7 @@
 // A probe of one's own: the mean norm of a token in the residual stream, after each block.
 #include <cmath>
 
-#include "models/probes.h"
+#include "models/probes/probes.h"
 
 namespace ef {
 namespace {

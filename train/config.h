@@ -7,7 +7,7 @@
 
 #include "engine/optimiser.h"
 #include "models/config.h"
-#include "train/fields.h"
+#include "train/options/fields.h"
 
 namespace ef {
 

@@ -5,11 +5,11 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "engine/blas.h"
 #include "engine/error.h"
-#include "engine/tiles.h"
-#include "train/command_line.h"
-#include "train/files.h"
+#include "engine/matmul/blas.h"
+#include "engine/matmul/tiles.h"
+#include "train/files/files.h"
+#include "train/options/command_line.h"
 #include "train/run.h"
 #include "train/write.h"
 

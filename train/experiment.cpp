@@ -5,11 +5,11 @@
 #include <set>
 
 #include "engine/error.h"
-#include "train/command_line.h"
-#include "train/experiment.h"
-#include "train/experiment_page.h"
-#include "train/files.h"
-#include "train/localize_results.h"
+#include "train/experiment/experiment.h"
+#include "train/experiment/page.h"
+#include "train/files/files.h"
+#include "train/localize/results.h"
+#include "train/options/command_line.h"
 
 namespace ef {
 namespace {

@@ -3,13 +3,13 @@
 #include <cstdio>
 #include <thread>
 
-#include "engine/blas.h"
 #include "engine/error.h"
-#include "train/command_line.h"
+#include "engine/matmul/blas.h"
 #include "train/config.h"
-#include "train/files.h"
-#include "train/localize_job.h"
-#include "train/localize_results.h"
+#include "train/files/files.h"
+#include "train/localize/job.h"
+#include "train/localize/results.h"
+#include "train/options/command_line.h"
 
 namespace ef {
 namespace {

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
-#include "train/files.h"
-#include "train/safetensors.h"
+#include "train/files/files.h"
+#include "train/files/safetensors.h"
 
 namespace ef {
 namespace {

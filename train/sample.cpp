@@ -1,10 +1,10 @@
 // sample: lets a trained model write.
 #include <cstdio>
 
-#include "engine/blas.h"
 #include "engine/error.h"
-#include "train/command_line.h"
-#include "train/files.h"
+#include "engine/matmul/blas.h"
+#include "train/files/files.h"
+#include "train/options/command_line.h"
 #include "train/run.h"
 #include "train/write.h"
 

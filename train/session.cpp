@@ -4,13 +4,13 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "engine/blas.h"
+#include "engine/matmul/blas.h"
 #include "engine/ops.h"
-#include "train/files.h"
+#include "train/files/files.h"
 #include "train/live.h"
-#include "train/report.h"
+#include "train/plot/figure.h"
+#include "train/report/report.h"
 #include "train/run.h"
-#include "train/svg.h"
 #include "train/trainer.h"
 #include "train/watch.h"
 #include "train/write.h"

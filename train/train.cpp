@@ -6,11 +6,11 @@
 #include <optional>
 #include <thread>
 
-#include "engine/blas.h"
 #include "engine/error.h"
-#include "models/probes.h"
-#include "train/command_line.h"
-#include "train/files.h"
+#include "engine/matmul/blas.h"
+#include "models/probes/probes.h"
+#include "train/files/files.h"
+#include "train/options/command_line.h"
 #include "train/run.h"
 #include "train/session.h"
 #include "train/watch.h"

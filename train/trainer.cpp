@@ -7,8 +7,8 @@
 #include <cmath>
 #include <fstream>
 
-#include "engine/blas.h"
 #include "engine/error.h"
+#include "engine/matmul/blas.h"
 
 namespace ef {
 

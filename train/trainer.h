@@ -14,7 +14,7 @@
 #include "data/batches.h"
 #include "engine/tape.h"
 #include "engine/workers.h"
-#include "models/probes.h"
+#include "models/probes/probes.h"
 #include "models/regulariser.h"
 #include "models/transformer.h"
 #include "train/config.h"

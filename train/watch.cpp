@@ -7,7 +7,7 @@
 #include <functional>
 
 #include "engine/error.h"
-#include "train/npy.h"
+#include "train/files/npy.h"
 
 namespace ef {
 namespace {

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "models/alarms.h"
-#include "models/probes.h"
-#include "train/files.h"
+#include "models/probes/alarms.h"
+#include "models/probes/probes.h"
+#include "train/files/files.h"
 #include "train/live.h"
 #include "train/run.h"
 #include "train/trainer.h"

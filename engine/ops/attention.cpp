@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "engine/blas.h"
+#include "engine/matmul/blas.h"
 #include "engine/ops.h"
 #include "engine/softmax_row.h"
 #include "engine/tape.h"

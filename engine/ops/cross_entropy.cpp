@@ -1,8 +1,8 @@
 // The loss of a classifier, from logits.
 #include <algorithm>
 
-#include "engine/blas.h"
 #include "engine/error.h"
+#include "engine/matmul/blas.h"
 #include "engine/ops.h"
 #include "engine/softmax_row.h"
 #include "engine/tape.h"

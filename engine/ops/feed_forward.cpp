@@ -7,7 +7,7 @@
 // where g is computed anew in the backward, together with f'(h).
 #include <algorithm>
 
-#include "engine/blas.h"
+#include "engine/matmul/blas.h"
 #include "engine/ops.h"
 #include "engine/tape.h"
 

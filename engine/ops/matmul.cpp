@@ -1,7 +1,7 @@
 // Matrix products. With Y = A B:  dA = dY B^T,  dB = A^T dY.
 #include <algorithm>
 
-#include "engine/blas.h"
+#include "engine/matmul/blas.h"
 #include "engine/ops.h"
 #include "engine/tape.h"
 

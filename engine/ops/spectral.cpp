@@ -6,8 +6,8 @@
 #include <limits>
 #include <vector>
 
-#include "engine/blas.h"
 #include "engine/lapack.h"
+#include "engine/matmul/blas.h"
 #include "engine/ops.h"
 #include "engine/tape.h"
 

@@ -15,8 +15,8 @@
 #include <sstream>
 #include <thread>
 
-#include "engine/blas.h"
 #include "engine/error.h"
+#include "engine/matmul/blas.h"
 #include "engine/parameters.h"
 #include "engine/random.h"
 #include "engine/workers.h"

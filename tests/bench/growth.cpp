@@ -5,9 +5,9 @@
 #include <functional>
 #include <thread>
 
-#include "engine/blas.h"
+#include "engine/matmul/blas.h"
 #include "tests/bench/common.h"
-#include "train/command_line.h"
+#include "train/options/command_line.h"
 #include "train/trainer.h"
 
 namespace ef::bench {

@@ -6,15 +6,15 @@
 #include <functional>
 #include <utility>
 
-#include "engine/blas.h"
+#include "engine/matmul/blas.h"
+#include "engine/matmul/tiles.h"
 #include "engine/ops.h"
 #include "engine/parameters.h"
 #include "engine/random.h"
 #include "engine/tape.h"
-#include "engine/tiles.h"
 #include "models/layers.h"
 #include "tests/bench/common.h"
-#include "train/command_line.h"
+#include "train/options/command_line.h"
 
 namespace ef::bench {
 namespace {

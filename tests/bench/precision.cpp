@@ -1,18 +1,18 @@
-// How far matrix products are off, by precision: prints a table, and draws engine/tiles-error.svg if it is
-// given that name. Errors are those of the worst element of a 64 x 64 product, as a fraction of the same
-// element of |A| |B|, against sums in double; the median over nine draws.
+// How far matrix products are off, by precision: prints a table, and draws engine/matmul/tiles-error.svg if
+// it is given that name. Errors are those of the worst element of a 64 x 64 product, as a fraction of the
+// same element of |A| |B|, against sums in double; the median over nine draws.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <functional>
 
-#include "engine/blas.h"
 #include "engine/error.h"
+#include "engine/matmul/blas.h"
+#include "engine/matmul/tiles.h"
 #include "engine/random.h"
-#include "engine/tiles.h"
 #include "tests/bench/common.h"
-#include "train/command_line.h"
-#include "train/files.h"
+#include "train/files/files.h"
+#include "train/options/command_line.h"
 
 namespace ef::bench {
 namespace {

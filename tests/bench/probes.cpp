@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "data/corpus.h"
-#include "engine/blas.h"
-#include "models/probes.h"
-#include "train/command_line.h"
+#include "engine/matmul/blas.h"
+#include "models/probes/probes.h"
+#include "train/options/command_line.h"
 #include "train/trainer.h"
 
 using namespace ef;

@@ -3,7 +3,7 @@
 // For each case and number of workers a process of its own (so that its peak memory is its own) trains on one
 // batch of random tokens, turn by turn with PyTorch, which starts from the same weights on the same batch.
 // The losses of the first steps must agree, or nothing is reported. Matmuls in the precisions of tiles
-// (engine/tiles.h) take their turns too, where the processor has them.
+// (engine/matmul/tiles.h) take their turns too, where the processor has them.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,12 +15,12 @@
 #include <filesystem>
 #include <sstream>
 
-#include "engine/blas.h"
 #include "engine/error.h"
-#include "engine/tiles.h"
+#include "engine/matmul/blas.h"
+#include "engine/matmul/tiles.h"
 #include "tests/bench/common.h"
-#include "train/command_line.h"
-#include "train/safetensors.h"
+#include "train/files/safetensors.h"
+#include "train/options/command_line.h"
 #include "train/trainer.h"
 
 namespace ef::bench {

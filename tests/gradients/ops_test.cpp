@@ -7,8 +7,8 @@
 #include <map>
 #include <memory>
 
-#include "engine/blas.h"
 #include "engine/gradcheck.h"
+#include "engine/matmul/blas.h"
 #include "engine/ops.h"
 #include "tests/helpers.h"
 

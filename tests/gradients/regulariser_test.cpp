@@ -1,7 +1,7 @@
 // LocAteR and its rival on the weights: values against W formed in full, gradients against central
 // differences.
 #include "models/regulariser.h"
-#include "engine/blas.h"
+#include "engine/matmul/blas.h"
 #include "tests/helpers.h"
 
 using namespace ef;

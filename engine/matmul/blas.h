@@ -1,0 +1,50 @@
+// Matrix products: the one place that speaks to BLAS, and the seam where another way to multiply comes in.
+#pragma once
+#include <string>
+
+#include "engine/real.h"
+
+namespace ef::blas {
+
+enum class Op { as_is, transposed };
+
+// C = alpha op(A) op(B) + beta C, all row-major: op(A) is m x k, op(B) is k x n, C is m x n; lda, ldb, ldc
+// are the distances between rows as stored. Nothing is read of C where beta is 0. Empty sizes are allowed.
+void gemm(Op op_a, Op op_b, Index m, Index n, Index k, Real alpha, const Real* a, Index lda, const Real* b,
+          Index ldb, Real beta, Real* c, Index ldc);
+
+// The same, always by OpenBLAS in the precision of Real: for spectra, whatever training uses.
+void gemm_exact(Op op_a, Op op_b, Index m, Index n, Index k, Real alpha, const Real* a, Index lda,
+                const Real* b, Index ldb, Real beta, Real* c, Index ldc);
+
+// How gemm multiplies from now on, on all threads: float32 by OpenBLAS (the default), or on
+// recent processors as sums of bf16 products (engine/matmul/tiles.h): split3, split2, bf16. Error for another
+// name, or with the reason where there are no tiles.
+void use_precision(const std::string& name);
+
+// Whether gemm multiplies by AMX: a product then costs less than the memory that its result passes through.
+bool products_by_amx();
+
+// While one lives, the n numbers at `weights` do not change, so that gemm may keep what it made of them
+// (tiles do). One at a time in a program, made and ended while no other thread multiplies. prepare() is for
+// all workers at the same time, before the first product: they share the work of making anew what was kept.
+class Unchanging {
+ public:
+  Unchanging(const Real* weights, Index n);
+  ~Unchanging();
+  Unchanging(const Unchanging&) = delete;
+  Unchanging& operator=(const Unchanging&) = delete;
+  void prepare(Index worker, Index workers) const;
+};
+
+// Matmuls run on the calling thread alone: parallelism is by worker (see workers.h). Called once at start.
+void use_one_thread();
+
+// Floating-point operations (2 m n k a gemm) that this thread has asked of gemm so far.
+double flops_of_this_thread();
+
+// Measured rate of square gemms of size n, as gemm computes them now, on this thread: operations a second,
+// over about `seconds`.
+double measure_peak(Index n, double seconds);
+
+}  // namespace ef::blas

@@ -1,0 +1,116 @@
+// Probes of weights: the spectrum of the query-key product, and what the last update did to each tensor.
+#include <algorithm>
+
+#include "models/probes/shared.h"
+
+namespace ef {
+namespace {
+
+using namespace probes;
+
+// ---- The spectrum of W = factor W_Q W_K^T: see models/qk.h for each number, and QKProduct::left_out for
+// what else shapes the logits.
+
+Spectrum spectrum_of(const QKProduct& product) {
+  try {
+    return product.spectrum();
+  } catch (const NumericalError&) {  // weights that are not finite, or no convergence
+    Spectrum none;
+    none.trace = none.trace_square = none.frobenius_square = none.mean = none.variance = none.radius =
+        undefined;
+    return none;
+  }
+}
+
+// Spectral energy concentration (Qi et al. 2025): sum of the n largest sigma^2 / sum of all. n / k where all
+// are alike, 1 where the rank is n; NaN for W = 0.
+double energy_of_largest(const std::vector<Real>& sigma, std::size_t n) {
+  if (sigma.empty()) return undefined;
+  double largest = 0, all = 0;
+  for (std::size_t i = 0; i < sigma.size(); ++i) {
+    const double square = std::pow(static_cast<double>(sigma[i]), 2);
+    all += square;
+    if (i < n) largest += square;
+  }
+  return ratio(largest, all);
+}
+
+// localisation = tr W / sqrt(k ||W||_F^2), between -1 and 1, is a name of our own for the mean of the
+// spectrum against its scale: 1 for a multiple of a projector of rank k, NaN for W = 0. symmetry =
+// tr W^2 / ||W||_F^2 is (||S||^2 - ||A||^2) / (||S||^2 + ||A||^2) of the symmetric and antisymmetric parts:
+// 1 for symmetric W, -1 for antisymmetric W, about 0 for random W.
+void read_spectrum(const Observation& o, Reading& r) {
+  const std::vector<QKProduct> products = o.model.qk();
+  leave_out_without_product(o.layers(), products, r);
+  Index rank = 0;
+  for (const QKProduct& product : products) rank = std::max(rank, product.rank());
+  ByHead eigenvalues;
+  for (const QKProduct& product : products) {
+    const Spectrum s = spectrum_of(product);
+    const auto add = [&](const char* key, double value) { r.add(product.layer, product.head, key, value); };
+    add("trace", s.trace);
+    add("trace_square", s.trace_square);
+    add("frobenius_square", s.frobenius_square);
+    add("mean", s.mean);
+    add("variance", s.variance);
+    add("radius", s.radius);
+    add("largest_singular",
+        s.singular_values.empty() ? undefined : static_cast<double>(s.singular_values.front()));
+    const double k = static_cast<double>(product.rank());
+    add("localisation", ratio(s.trace, std::sqrt(k * s.frobenius_square)));
+    add("symmetry", ratio(s.trace_square, s.frobenius_square));
+    add("energy_1", energy_of_largest(s.singular_values, 1));
+    add("energy_4", energy_of_largest(s.singular_values, 4));
+    std::vector<float> values;
+    for (const std::complex<Real>& value : s.eigenvalues) {
+      values.push_back(static_cast<float>(value.real()));
+      values.push_back(static_cast<float>(value.imag()));
+    }
+    eigenvalues.rows.push_back({product.layer, product.head, values});
+  }
+  eigenvalues.add_to(r, "eigenvalues", o.layers(), {rank, 2});
+}
+
+// ---- The last update
+
+// ||a - b||, or ||a|| where there is no b.
+double distance(const Real* a, const Real* b, Index size) {
+  double square = 0;
+  for (Index i = 0; i < size; ++i) {
+    const double difference = static_cast<double>(a[i]) - (b ? static_cast<double>(b[i]) : 0);
+    square += difference * difference;
+  }
+  return std::sqrt(square);
+}
+
+void read_gradients(const Observation& o, Reading& r) {
+  if (!o.gradients) return;
+  for (const Parameter& p : o.parameters.list())
+    if (p.trained) r.add(p.path, "norm", distance(o.gradients + p.offset, nullptr, p.shape.size()));
+}
+
+// ||w - w_before|| / ||w_before||, NaN where w_before = 0 (as biases are at the start).
+void read_updates(const Observation& o, Reading& r) {
+  if (!o.values_before) return;
+  for (const Parameter& p : o.parameters.list()) {
+    if (!p.trained) continue;
+    const Real *now = o.parameters.values() + p.offset, *before = o.values_before + p.offset;
+    const Index size = p.shape.size();
+    r.add(p.path, "ratio", ratio(distance(now, before, size), distance(before, nullptr, size)));
+  }
+}
+
+const RegisteredProbe spectrum_probe(
+    "qk.spectrum", "[layer, head], eigenvalues [layer, head, D, 2]",
+    "spectrum of W_Q W_K^T: trace, trace_square, frobenius_square, mean, variance, radius, largest_singular, "
+    "localisation = trace / sqrt(D frobenius_square), symmetry = trace_square / frobenius_square, energy_1 "
+    "and energy_4 (share of the largest singular values' squares); eigenvalues as real and imaginary part",
+    read_spectrum);
+const RegisteredProbe gradient_probe("grad.norm", "[tensor]",
+                                     "norm of the gradient of each weight, before clipping", read_gradients);
+const RegisteredProbe update_probe("update.ratio", "[tensor]",
+                                   "how far the last update moved each weight, relative to its norm: ratio",
+                                   read_updates);
+
+}  // namespace
+}  // namespace ef

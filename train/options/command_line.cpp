@@ -1,0 +1,103 @@
+#include "train/options/command_line.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cxxopts.hpp>
+#include <new>
+#include <sstream>
+
+#include "engine/error.h"
+#include "engine/nearest.h"
+
+namespace ef {
+
+std::map<std::string, std::string> parse_command_line(const std::string& program,
+                                                      const std::string& description, const FieldList& fields,
+                                                      int argc, char** argv,
+                                                      std::vector<std::string>* words) {
+  cxxopts::Options parser(program, description + "\n");
+  parser.set_width(110);
+  std::vector<std::string> groups, names = {"--help"};
+  for (const Field& option : fields.list) {
+    names.push_back("--" + option.name);
+    if (std::find(groups.begin(), groups.end(), option.group) == groups.end()) groups.push_back(option.group);
+    const auto value = option.is_flag
+                           ? cxxopts::value<bool>()->default_value(option.get())->implicit_value("true")
+                           : cxxopts::value<std::string>();
+    if (!option.is_flag && !option.get().empty()) value->default_value(option.get());
+    parser.add_options(option.group)(option.name, option.help, value, option.is_flag ? "" : "X");
+  }
+  parser.add_options(groups.front())("h,help", "this text");
+  parser.allow_unrecognised_options();
+
+  try {
+    const auto result = parser.parse(argc, argv);
+    if (result.count("help")) {
+      std::fputs(parser.help(groups).c_str(), stdout);
+      std::exit(0);
+    }
+    for (const std::string& word : result.unmatched()) {
+      const std::string name = word.substr(0, word.find('='));
+      if (name.starts_with("-"))
+        fail("no option " + name, "", "",
+             nearest(name, names).empty() ? "see --help" : suggestion(name, names));
+      if (words) {
+        words->push_back(word);
+        continue;
+      }
+      fail("command line", "'" + word + "'", "an option that begins with --",
+           "a flag takes its value as --flag=false");
+    }
+    std::map<std::string, std::string> given;
+    for (const Field& option : fields.list) {
+      if (!result.count(option.name)) continue;
+      if (option.is_flag)
+        given[option.name] = result[option.name].as<bool>() ? "true" : "false";
+      else
+        given[option.name] = result[option.name].as<std::string>();
+    }
+    return given;
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {  // the names of cxxopts' own exceptions differ between its versions
+    fail(error.what(), "", "", "see --help");
+  }
+}
+
+std::map<std::string, std::string> parse_line(const std::string& who, const FieldList& fields,
+                                              const std::string& line) {
+  std::vector<std::string> words = {who};
+  std::istringstream stream(line);
+  for (std::string word; stream >> word;) words.push_back(word);
+  std::vector<char*> argv;
+  for (std::string& word : words) {
+    if (word == "--help" || word == "-h") fail(who, word, "options of a run");  // it would end the program
+    argv.push_back(word.data());
+  }
+  try {
+    return parse_command_line(who, "", fields, static_cast<int>(argv.size()), argv.data());
+  } catch (const Error& error) {
+    fail(who + ": " + error.what());
+  }
+}
+
+int run_program(const std::string& program, const std::function<void()>& body) {
+  const auto report = [&](const std::string& text, int status) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "%s: %s\n", program.c_str(), text.c_str());
+    return status;
+  };
+  try {
+    body();
+    return 0;
+  } catch (const NumericalError& error) {
+    return report(error.what(), 3);
+  } catch (const std::bad_alloc&) {
+    return report("out of memory (smaller --batch, or --micro-batch 1?)", 2);
+  } catch (const std::exception& error) {
+    return report(error.what(), 2);
+  }
+}
+
+}  // namespace ef
