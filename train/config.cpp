@@ -10,6 +10,7 @@
 #include "models/registry.h"
 #include "models/regulariser.h"
 #include "models/transformer.h"
+#include "train/text/text.h"
 
 namespace ef {
 FieldList fields(Config& c) {

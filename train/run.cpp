@@ -8,6 +8,7 @@
 #include "engine/error.h"
 #include "train/files/files.h"
 #include "train/files/safetensors.h"
+#include "train/text/text.h"
 
 namespace ef {
 namespace {

@@ -3,7 +3,7 @@
 
 #include "tests/plans.h"
 #include "tests/programs.h"
-#include "train/experiment/experiment.h"
+#include "train/experiment/summary.h"
 #include "train/watch.h"
 
 using namespace ef;

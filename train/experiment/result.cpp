@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
-#include "train/experiment/experiment.h"
+#include "train/experiment/result.h"
 #include "train/files/files.h"
 #include "train/files/npy.h"
 #include "train/run.h"
@@ -500,14 +500,6 @@ RunResult result_from_json(const std::string& text, const std::string& path) {
     refuse(error.what());
   }
   return r;
-}
-
-std::string result_name(const std::string& arm, std::uint64_t seed) {
-  std::string name = arm;
-  for (char& c : name) {
-    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '-') c = '-';
-  }
-  return name + "-seed" + std::to_string(seed);
 }
 
 std::string results_folder(const Plan& plan, const std::string& results) {

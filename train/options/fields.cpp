@@ -82,9 +82,4 @@ void FieldList::set(const std::string& name, const std::string& text) const {
   fail("no option " + name, "", "", suggestion(name, names));
 }
 
-std::string number_text(double x) {
-  char text[32];
-  return {text, std::to_chars(text, text + sizeof text, x).ptr};
-}
-
 }  // namespace ef

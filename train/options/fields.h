@@ -36,7 +36,4 @@ class FieldList {
   void set(const std::string& name, const std::string& text) const;
 };
 
-// The shortest text that reads back as the same number.
-std::string number_text(double x);
-
 }  // namespace ef

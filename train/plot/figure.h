@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "train/text/text.h"
+
 namespace ef {
 
 // ---- What draw() makes
@@ -189,17 +191,5 @@ std::vector<ChartPoint> smooth(const std::vector<ChartPoint>& points, std::size_
 // Of at least four reaches (0 or more): beyond which one is so far from most that a scale with it would
 // show nothing of the others, `times` their median. Infinity if there is none, or if more than a quarter are.
 double far_from(std::vector<double> reaches, double times = 10);
-
-// Text that stands in a page as it is: &, <, >, " escaped, control characters replaced.
-std::string escape_html(std::string_view text);
-// 3.1416 with so many decimals; as short as so many digits allow; "1,234,567" with separators.
-std::string fixed(double value, int decimals);
-std::string concise(double value, int digits);
-std::string grouped(double value);
-// The shortest text that reads back as the same number; "" if it is not finite.
-std::string exact(double value);
-std::string exact(float value);
-// A field of a CSV file, in quotes if it must be.
-std::string csv_field(std::string_view text);
 
 }  // namespace ef
