@@ -64,14 +64,14 @@ struct Series {
 };
 
 struct LineChart {
-  enum class Scale { steps, linear, logarithmic };  // steps: whole numbers, from 0 unless that is far away
+  enum class Scale { steps, linear };  // steps: whole numbers, from 0 unless that is far away
   std::string id = "";
   std::string title = "";
   std::string x_label = "step", y_label = "";  // with units
   std::vector<Series> series = {};
-  bool logarithmic = false;      // the y axis; numbers that are not positive are left out
-  bool from_zero = false;        // the y axis begins at 0
-  Scale x_scale = Scale::steps;  // logarithmic: x = 0 has a place of its own at the left, beside the scale
+  bool logarithmic = false;  // the y axis; numbers that are not positive are left out
+  bool from_zero = false;    // the y axis begins at 0
+  Scale x_scale = Scale::steps;
   bool legend = true;
   std::string note = "";
   int width = 880, height = 360;  // the proportions, and the size of the text: a page scales the whole chart
@@ -95,7 +95,6 @@ struct IntervalPlot {
   std::vector<Row> rows = {};         // without any finite number: a heading
   std::optional<double> reference = 0;
   std::string better_low = "", better_high = "";  // what lies at the left and right of the reference
-  bool logarithmic = false;
   std::string note = "";
   int digits = 3;
   int width = 880;
@@ -132,7 +131,6 @@ struct HeatMap {
   std::vector<Category> categories = {};      // if there are any, values are their indices
   std::string value_label = "";               // beside the scale's bar
   std::optional<double> low = {}, high = {};  // the scale's ends; else the least and the greatest value
-  bool diverging = false;                     // colours away from the middle of the scale in two directions
   bool single_precision = false;              // the values come from float32: the CSV has digits for that
   std::string note = "";
   int width = 420, height = 340;  // of a panel

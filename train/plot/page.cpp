@@ -173,10 +173,6 @@ Cell Cell::number(double value, int digits) {
   return std::isfinite(value) ? Cell(concise(value, digits), exact(value)) : Cell("–");
 }
 
-Cell Cell::fixed(double value, int decimals) {
-  return std::isfinite(value) ? Cell(ef::fixed(value, decimals), exact(value)) : Cell("–");
-}
-
 std::string show(const Table& table) {
   std::string html = std::string("<div class=\"scroll\"><table") +
                      (table.sortable && table.rows.size() > 1 ? " class=\"sortable\"" : "") + ">\n";
@@ -219,23 +215,6 @@ std::string show(const Table& table) {
     html += "</tr>\n";
   }
   return html + "</tbody></table></div>\n";
-}
-
-std::string csv(const Table& table) {
-  std::string out;
-  for (const Table::Column& column : table.columns) {
-    if (!out.empty()) out += ',';
-    out += csv_field(column.name);
-  }
-  out += '\n';
-  for (const std::vector<Cell>& row : table.rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      if (i > 0) out += ',';
-      out += csv_field(row[i].key.empty() ? row[i].text : row[i].key);
-    }
-    out += '\n';
-  }
-  return out;
 }
 
 // Two tables side by side: options are long and narrow.

@@ -82,7 +82,6 @@ struct Cell {
   Cell(const char* words) : text(words) {}
   // `digits` significant digits; sorted by value; "–" if not finite, which comes last.
   static Cell number(double value, int digits = 4);
-  static Cell fixed(double value, int decimals);
 };
 
 struct Table {
@@ -103,8 +102,6 @@ struct Table {
 
 // In a box that scrolls where the table is too wide. Error if a row is longer than there are columns.
 std::string show(const Table& table);
-// The same as CSV: keys where cells have them, else texts.
-std::string csv(const Table& table);
 
 // Names and values, in two columns where there is room.
 std::string options_table(const std::vector<std::pair<std::string, std::string>>& rows);
