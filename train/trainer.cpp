@@ -31,7 +31,7 @@ Trainer::Trainer(const Config& config, Workers& workers) : config_(config), work
   config_.schedule.total = config.steps;
   const Builder declaring(parameters_, nullptr);
   const Transformer declared(declaring, config.model);
-  Registry<Regulariser>::make(config.model.regulariser.name, declaring / "regulariser", config.model);
+  Registry<Regulariser>::make(config.model.regulariser, declaring / "regulariser", config.model);
   parameters_.allocate();
   parameters_.initialise(config.seed);
   for (const Parameter& p : parameters_.list()) {
@@ -51,7 +51,7 @@ Trainer::Trainer(const Config& config, Workers& workers) : config_(config), work
         std::make_unique<Transformer>(Builder(parameters_, replica->gradients.data()), config.model);
     replicas_.push_back(std::move(replica));
   }
-  regulariser_ = Registry<Regulariser>::make(config.model.regulariser.name,
+  regulariser_ = Registry<Regulariser>::make(config.model.regulariser,
                                              Builder(parameters_, nullptr) / "regulariser", config.model);
   Index layer = 0;
   for (const auto& block : model().blocks) {

@@ -33,8 +33,8 @@ TEST_CASE("a plan is read as it is written", "[experiment]") {
   const char* names[] = {"locater frobenius 8", "locater frobenius 16.5", "locater variance 8",
                          "locater variance 16.5"};
   for (std::size_t i = 0; i < 4; ++i) CHECK(read.arms[i + 2].name == names[i]);
-  CHECK(read.arms[3].config.model.regulariser.target == 16.5);
-  CHECK(read.arms[4].config.model.regulariser.scale == "variance");
+  CHECK(*read.arms[3].config.model.options.find("target") == "16.5");
+  CHECK(*read.arms[4].config.model.options.find("scale") == "variance");
   CHECK(read.predictions[0].against == "plain");
   CHECK(result_name("locater frobenius 16.5", 3) == "locater-frobenius-16.5-seed3");
 }

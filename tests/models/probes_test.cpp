@@ -38,7 +38,7 @@ struct World {
     config.attention = size.attention;
     config.bias = size.bias;
     config.plain = size.plain;
-    config.start_trace = 0.001;  // weights as few and as small as these reach no 16
+    config.options.set("start-trace", 0.001);  // weights as few and as small as these reach no 16
     Transformer declare(Builder(parameters, nullptr), config);
     parameters.allocate();
     parameters.initialise(3);

@@ -532,7 +532,7 @@ void check_same_options(const std::map<std::string, std::string>& got, const Con
     if (had != text) differs(name, had, text);
   }
   for (const auto& [name, text] : got) {
-    if (!wanted.contains(name)) differs(name, text, "no such option");
+    if (!wanted.contains(name) && !is_former_option(name)) differs(name, text, "no such option");
   }
 }
 
