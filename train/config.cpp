@@ -55,19 +55,16 @@ FieldList fields(Config& c) {
         {"float32", "split3", "split2", "bf16"});
   f.add("workers", c.workers, "threads (0: one for each processor)");
   f.add("seed", c.seed, "of weights, data order and dropout");
-  f.add("optimiser", c.optimiser, "optimiser", {"adamw", "fairseq-adam"});
+  f.add("optimiser", c.optimiser.rule, "optimiser", Registry<OptimiserRule>::names());
+  f.add("groups", c.optimiser.groups,
+        "parameters with a rule, lr or weight-decay of their own: 'head lr=1e-3; blocks.*.attn.* "
+        "optimiser=muon'");
   f.add("lr", c.schedule.peak, "learning rate after the warm-up");
-  f.add("min-lr", c.schedule.floor, "learning rate at the end (cosine, wsd)");
-  f.add("schedule", c.schedule.name, "learning rate over time",
-        {"constant", "cosine", "inverse-sqrt", "wsd"});
+  f.add("schedule", c.schedule.name, "learning rate over time", Registry<Schedule>::names());
   f.add("warmup", c.schedule.warmup, "updates of linear warm-up");
   f.add("warmup-start", c.schedule.warmup_start, "learning rate of the first update of the warm-up");
-  f.add("decay-share", c.schedule.decay_share, "wsd: share of all updates that decay");
-  f.add("beta1", c.adam.beta1, "Adam's memory of the gradient");
-  f.add("beta2", c.adam.beta2, "Adam's memory of its square");
-  f.add("epsilon", c.adam.epsilon, "Adam's epsilon");
-  f.add("weight-decay", c.adam.weight_decay, "decoupled weight decay");
-  f.add("decay", c.decay, "which parameters decay", {"matrices", "all", "none"});
+  f.add("weight-decay", c.optimiser.weight_decay, "decoupled weight decay");
+  f.add("decay", c.optimiser.decay, "which parameters decay", decay_groups());
   f.add("clip", c.clip, "largest norm of the gradient (0: no clipping)");
   f.add("label-smoothing", c.label_smoothing, "share of the target spread over all classes");
   f.add("overfit-one-batch", c.overfit_one_batch, "train on one batch only, to debug a layer");
@@ -96,6 +93,8 @@ FieldList fields(Config& c) {
   f.add_options<Positions>("positions", {&m.positions}, m.options);
   f.add_options<Initialisation>("init", {&m.initialisation}, m.options);
   f.add_options<Regulariser>("regulariser", {&m.regulariser}, m.options);
+  f.add_options<OptimiserRule>("optimiser", {&c.optimiser.rule}, c.options);
+  f.add_options<Schedule>("schedule", {&c.schedule.name}, c.options);
   return f;
 }
 
@@ -134,7 +133,6 @@ void check(const Config& c) {
   at_least("micro-batch", static_cast<double>(c.micro_batch), 0);
   at_least("workers", static_cast<double>(c.workers), 0);
   at_least("lr", c.schedule.peak, 0);
-  at_least("min-lr", c.schedule.floor, 0);
   at_least("warmup", static_cast<double>(c.schedule.warmup), 0);
   at_least("warmup-start", c.schedule.warmup_start, 0);
   at_least("clip", c.clip, 0);
@@ -149,9 +147,6 @@ void check(const Config& c) {
   at_least("sample-tokens", static_cast<double>(c.sample_tokens), 0);
   if (!(c.label_smoothing >= 0 && c.label_smoothing < 1)) {
     fail("--label-smoothing", number_text(c.label_smoothing), "0 <= s < 1");
-  }
-  if (!(c.schedule.decay_share >= 0 && c.schedule.decay_share <= 1)) {
-    fail("--decay-share", number_text(c.schedule.decay_share), "0 to 1");
   }
   // Their bounds may depend on which sibling is chosen, and so on what was set after them.
   Config copy = c;
@@ -180,11 +175,8 @@ std::string idle_reason(const Config& c, const std::string& option) {
     const auto& sibling = Registry<Regulariser>::find(c.model.regulariser);
     return sibling.idle ? sibling.idle(c.model.options) : std::string();
   }
-  const std::string& schedule = c.schedule.name;
-  if (option == "min-lr" && schedule != "cosine" && schedule != "wsd") return "schedule is " + schedule;
-  if (option == "decay-share" && schedule != "wsd") return "schedule is " + schedule;
   if (option == "warmup-start" && c.schedule.warmup == 0) return "warmup is 0";
-  if (option == "decay" && c.adam.weight_decay == 0) return "weight-decay is 0";
+  if (option == "decay" && c.optimiser.weight_decay == 0) return "weight-decay is 0";
   return "";
 }
 

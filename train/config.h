@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/optimiser.h"
+#include "engine/optimisers/optimiser.h"
+#include "engine/schedule.h"
 #include "models/config.h"
 #include "train/options/fields.h"
 
@@ -29,11 +30,10 @@ struct Config {
   std::string precision = "float32";  // of matmuls: see blas::use_precision()
   Index workers = 0;                  // threads; 0: one for each processor
   std::uint64_t seed = 1;
-  std::string optimiser = "adamw";
-  OptimiserConfig adam;
-  std::string decay = "matrices";  // which parameters decay
-  ScheduleConfig schedule;         // its `total` is `steps`
-  double clip = 1;                 // largest norm of the gradient; 0: not clipped
+  OptimiserConfig optimiser;  // its learning rate is that of the schedule, its options are those below
+  ScheduleConfig schedule;    // its `total` is `steps`
+  OptionValues options;       // of optimisers and schedules; those of a model's parts are in `model`
+  double clip = 1;            // largest norm of the gradient; 0: not clipped
   double label_smoothing = 0;
   bool overfit_one_batch =
       false;  // train on the first batch again and again: a working layer drives the loss to 0

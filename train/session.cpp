@@ -47,6 +47,7 @@ void introduce(Live& live, const Config& config, const Corpus& corpus, const Run
              std::to_string(m.channels) + " channels, feed-forward " + std::to_string(m.ffn) + ", context " +
              std::to_string(m.context) + ", " + m.block + ": " +
              grouped(static_cast<double>(trainer.parameters().count())) + " parameters");
+  if (trainer.optimiser().rules() > 1) live.print("rules    " + trainer.optimiser().describe());
   const MemoryPlan plan = trainer.plan();
   live.print("memory   " + megabytes(plan.total()) + ": weights " + megabytes(plan.weights) + ", optimiser " +
              megabytes(plan.optimiser) + ", gradients " + megabytes(plan.gradients) + ", activations " +

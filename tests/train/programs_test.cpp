@@ -140,7 +140,7 @@ TEST_CASE("bad input is refused in plain words, with status 2", "[programs]") {
   check_refused(train + good + " --lr nan", {"--lr"});
   check_refused(train + good + " --tokens words --max-vocabulary 4", {"--max-vocabulary", "at least 5"});
   check_refused(train + good + " --epsilon 0", {"epsilon", "above 0"});
-  check_refused(train + good + " --beta2 0.99999999", {"beta2", "< 1"});
+  check_refused(train + good + " --beta2 0.99999999", {"beta2", "below 1"});
   check_refused(train + good + " --clip inf", {"--clip", "'inf'"});
   check_refused("train --tokens words" + runs, {"--tokens", "built-in"});
   // Known only when there are text and model: no folder stays to be in the way of the next try.

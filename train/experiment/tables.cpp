@@ -140,7 +140,7 @@ std::string summary_text(const std::vector<Summary>& summaries,
   std::string text;
   for (const Summary& summary : judged(summaries)) {
     const Plan& plan = *summary.plan;
-    text += "==== " + plan.name + ": " + budget_text(plan) + "\n";
+    text.append("==== ").append(plan.name).append(": ").append(budget_text(plan)).append("\n");
     if (!plan.about.empty()) text += plan.about + "\n";
     if (summary.finished == 0) {
       text += "\n" + not_run_text(plan) + "\n\n";
