@@ -318,8 +318,8 @@ TEST_CASE("dropout does not depend on how the batch is divided among workers", "
   const Index sequences = 10, tokens = 7, channels = 3, size = tokens * channels;
   Leaf whole({sequences, tokens, channels}, 1);
   const auto settings = [](Tape& tape, Index first_sequence) {
-    tape.random = {42, 0, 17};
-    tape.first_sequence = first_sequence;
+    tape.settings.random = {42, 0, 17};
+    tape.settings.first_sequence = first_sequence;
   };
   Tape tape;
   Tape::Scope scope(tape);
@@ -379,7 +379,7 @@ TEST_CASE("dropout draws anew for each call, step and seed, and the same again a
   Tape tape;
   Tape::Scope scope(tape);
   std::set<Values> masks;
-  tape.random = {1, 0, 1};
+  tape.settings.random = {1, 0, 1};
   const Values first = mask(n, 0.5);
   masks.insert(first);
   masks.insert(mask(n, 0.5));
@@ -387,20 +387,20 @@ TEST_CASE("dropout draws anew for each call, step and seed, and the same again a
   tape.reset();
   CHECK(mask(n, 0.5) == first);
   tape.reset();
-  tape.random.step = 2;
+  tape.settings.random.step = 2;
   masks.insert(mask(n, 0.5));
   tape.reset();
-  tape.random = {2, 0, 1};
+  tape.settings.random = {2, 0, 1};
   masks.insert(mask(n, 0.5));
   tape.reset();
-  tape.random = {1, 0, 1};
-  tape.first_sequence = 1;
+  tape.settings.random = {1, 0, 1};
+  tape.settings.first_sequence = 1;
   masks.insert(mask(n, 0.5));
   CHECK(masks.size() == 6);
 
-  tape.training = false;
+  tape.settings.training = false;
   CHECK(mask(n, 0.5) == Values(n, Real(1)));
-  tape.training = true;
+  tape.settings.training = true;
   CHECK(mask(n, 0) == Values(n, Real(1)));
 }
 
@@ -525,7 +525,7 @@ TEST_CASE("after the first step nothing is allocated", "[tape]") {
   Tape tape;
   const auto step = [&](std::uint64_t number) {
     Tape::Scope scope(tape);
-    tape.random = {1, 0, number};
+    tape.settings.random = {1, 0, number};
     const Tensor x = embedding(table.tensor(), ids, {batch, length});
     const Tensor n = layer_norm(x, gain.tensor(), bias.tensor(), 1e-5);
     const Tensor q = linear(n, wq.tensor(), bias.tensor()), v = linear(n, wv.tensor(), {});

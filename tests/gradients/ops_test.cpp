@@ -242,9 +242,9 @@ Trial dropout_trial(Draw& draw, double p, bool training) {
   const Index first_sequence = draw.size(0, 5);
   return {[=](const auto& in) {
             Tape& tape = Tape::current();
-            tape.random = {seed, 0, 3};
-            tape.first_sequence = first_sequence;
-            tape.training = training;
+            tape.settings.random = {seed, 0, 3};
+            tape.settings.first_sequence = first_sequence;
+            tape.settings.training = training;
             return dropout(in[0], p);
           },
           {draw.normal(draw.any_shape())},
