@@ -2,9 +2,9 @@
 #include <cmath>
 #include <limits>
 
-#include "engine/math.h"
 #include "engine/ops.h"
 #include "engine/ops/axis.h"
+#include "engine/softmax_row.h"
 #include "engine/tape.h"
 
 namespace ef {
@@ -73,31 +73,38 @@ Tensor max(const Tensor& x, int axis) {
   });
 }
 
-// y = c + log(sum e^(x - c)), c = max x.  dx = e^(x - y) dy: a softmax. Where all x are -infinity so is y,
-// and nothing passes back.
+// y = c + log(sum e^(x - c)), c = max x.  dx = softmax(x) dy. Where all x are -infinity so is y, and nothing
+// passes back.  Saved: c and 1 / sum of each line, as y has lost digits where c is large.
 Tensor log_sum_exp(const Tensor& x, int axis) {
   constexpr Real minus_infinity = -std::numeric_limits<Real>::infinity();
   const Split s("log_sum_exp", x, axis);
   check_some("log_sum_exp", s.n);
-  Tensor y = Tape::current().output("log_sum_exp", without_axis(x.shape, axis), {x});
+  Tape& tape = Tape::current();
+  Tensor y = tape.output("log_sum_exp", without_axis(x.shape, axis), {x});
+  SoftmaxOf* softmaxes = tape.activations().allocate<SoftmaxOf>(y.size());
   for (Index o = 0; o < s.outer; ++o) {
     for (Index i = 0; i < s.inner; ++i) {
       const Real* line = x.data + s.at(o, 0) + i;
       Real top = line[0];
       for (Index k = 1; k < s.n; ++k) top = line[k * s.inner] > top ? line[k * s.inner] : top;
       double total = 0;
-      for (Index k = 0; k < s.n; ++k) total += static_cast<double>(fast_exp(line[k * s.inner] - top));
+      for (Index k = 0; k < s.n; ++k)
+        total += static_cast<double>(fast_exp_at_most_88(line[k * s.inner] - top));
       y.data[o * s.inner + i] =
           top == minus_infinity ? top : Real(static_cast<double>(top) + std::log(total));
+      softmaxes[o * s.inner + i] = {top, Real(1 / total)};
     }
   }
-  return Tape::current().record(y, [=] {
+  return tape.record(y, [=] {
     for (Index o = 0; o < s.outer; ++o) {
       for (Index k = 0; k < s.n; ++k) {
-        const Real *in = x.data + s.at(o, k), *out = y.data + o * s.inner, *dy = y.grad + o * s.inner;
+        const Real *in = x.data + s.at(o, k), *dy = y.grad + o * s.inner;
+        const SoftmaxOf* of = softmaxes + o * s.inner;
         Real* dx = x.grad + s.at(o, k);
-        for (Index i = 0; i < s.inner; ++i)
-          dx[i] += in[i] == minus_infinity ? Real(0) : fast_exp(in[i] - out[i]) * dy[i];
+        for (Index i = 0; i < s.inner; ++i) {
+          if (in[i] == minus_infinity) continue;
+          dx[i] += fast_exp_at_most_88(in[i] - of[i].top) * of[i].inverse * dy[i];
+        }
       }
     }
   });
