@@ -12,6 +12,7 @@
 #pragma once
 #include <array>
 #include <initializer_list>
+#include <type_traits>
 #include <vector>
 
 #include "engine/math.h"
@@ -108,59 +109,69 @@ struct One {
 };
 inline constexpr One one;
 
+// Calls loop(step): whether the second tensor moves along a stretch (1) or not (0), as a constant, so that it
+// is asked once and not at each stretch.
+template <class Loop>
+void with_step(const Fit& places, Loop loop) {
+  if (places.step[0][3] == 1)
+    loop(std::integral_constant<Index, 1>());
+  else
+    loop(std::integral_constant<Index, 0>());
+}
+
 template <class F>
 Tensor binary(const char* op, const Tensor& a, const Tensor& b) {
+  constexpr bool hands_on = std::is_same_v<decltype(F::slope_a(0, 0, 0)), One>;
   const Fit places = fit(op, a.shape, {{"b", b}});
   Tensor y = Tape::current().output(op, a.shape, {a, b});
-  const Index n = places.n[3];
-  const bool moves = places.step[0][3] == 1;
-  places.each_run([&](Index at, Index from, Index) {
-    const Real *of_a = a.data + at, *of_b = b.data + from;
-    Real* out = y.data + at;
-    if (moves) {
+  const Index n = places.n[3], size = y.size();
+  const Real *all_a = a.data, *all_b = b.data;
+  Real* all_y = y.data;
+  with_step(places, [=](auto step) {
+    places.each_run([=](Index at, Index from, Index) {
+      const Real *of_a = all_a + at, *of_b = all_b + from;
+      Real* out = all_y + at;
 #pragma omp simd
-      for (Index i = 0; i < n; ++i) out[i] = F::value(of_a[i], of_b[i]);
-    } else {
-      const Real alone = *of_b;
-#pragma omp simd
-      for (Index i = 0; i < n; ++i) out[i] = F::value(of_a[i], alone);
-    }
+      for (Index i = 0; i < n; ++i) out[i] = F::value(of_a[i], of_b[i * step]);
+    });
   });
 
-  // First the gradient of b: that of a may take the place of dy. (Where a and b are one tensor, dy is its
-  // share as a already, and its share as b is added to that.)
   const auto to_b = [=](const Real* all_dy, Real* all_db) {
-    places.each_run([&](Index at, Index from, Index) {
-      const Real *dy = all_dy + at, *of_a = a.data + at, *of_b = b.data + from, *out = y.data + at;
-      Real* db = all_db + from;
-      if (moves) {
+    with_step(places, [=](auto step) {
+      places.each_run([=](Index at, Index from, Index) {
+        const Real *dy = all_dy + at, *of_a = all_a + at, *of_b = all_b + from, *out = all_y + at;
+        Real* db = all_db + from;
+        if constexpr (step == 1) {
 #pragma omp simd
-        for (Index i = 0; i < n; ++i) db[i] += F::slope_b(of_a[i], of_b[i], out[i]) * dy[i];
-      } else {
-        const Real alone = *of_b;
-        double total = 0;  // double: a float32 sum of many terms would lose digits
-        EF_REDUCE(total)
-        for (Index i = 0; i < n; ++i) total +=
-            static_cast<double>(F::slope_b(of_a[i], alone, out[i]) * dy[i]);
-        *db += Real(total);
-      }
+          for (Index i = 0; i < n; ++i) db[i] += F::slope_b(of_a[i], of_b[i], out[i]) * dy[i];
+        } else {
+          double total = 0;  // double: a float32 sum of many terms would lose digits
+          EF_REDUCE(total)
+          for (Index i = 0; i < n; ++i) total +=
+              static_cast<double>(F::slope_b(of_a[i], *of_b, out[i]) * dy[i]);
+          *db += Real(total);
+        }
+      });
     });
   };
   const auto to_a = [=](const Real* all_dy, Real* all_da) {
-    places.each_run([&](Index at, Index from, Index) {
-      const Real *dy = all_dy + at, *of_a = a.data + at, *of_b = b.data + from, *out = y.data + at;
-      Real* da = all_da + at;
-      if (moves) {
+    if constexpr (hands_on) {
 #pragma omp simd
-        for (Index i = 0; i < n; ++i) da[i] += F::slope_a(of_a[i], of_b[i], out[i]) * dy[i];
-      } else {
-        const Real alone = *of_b;
+      for (Index i = 0; i < size; ++i) all_da[i] += all_dy[i];
+      return;
+    }
+    with_step(places, [=](auto step) {
+      places.each_run([=](Index at, Index from, Index) {
+        const Real *dy = all_dy + at, *of_a = all_a + at, *of_b = all_b + from, *out = all_y + at;
+        Real* da = all_da + at;
 #pragma omp simd
-        for (Index i = 0; i < n; ++i) da[i] += F::slope_a(of_a[i], alone, out[i]) * dy[i];
-      }
+        for (Index i = 0; i < n; ++i) da[i] += F::slope_a(of_a[i], of_b[i * step], out[i]) * dy[i];
+      });
     });
   };
-  if constexpr (std::is_same_v<decltype(F::slope_a(0, 0, 0)), One>) {
+  if constexpr (hands_on) {
+    // First the gradient of b: that of a may take the place of dy. (Where a and b are one tensor, dy is its
+    // share as a already, and its share as b is added to that.)
     return Tape::current().record_in_place(y, a, [=](const Real* dy, Real* da, bool adds) {
       if (b.grad) to_b(dy, b.grad);
       if (da && adds) to_a(dy, da);
