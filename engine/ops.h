@@ -21,7 +21,8 @@ namespace ef {
 //   - it has as many axes, and those that differ are 1: [B, 1, C] or [1, T, 1] beside [B, T, C].
 // So no op makes a tensor larger than its first one, and no axis is stretched but where its 1 was written
 // (insert_axis): numpy's rule adds missing axes in front by itself, and so turns [N] - [N, 1], a slip, into
-// an [N, N]; here that is an Error. Where the first is the smaller one, expand() says so.
+// an [N, N]; here that is an Error. Where the first is the smaller one, expand() says so. (What shapes cannot
+// tell is a size that only happens to be 1, as that of a batch of one.)
 Tensor add(const Tensor& a, const Tensor& b);       // a + b
 Tensor add(const Tensor& x, double c);              // x + c
 Tensor subtract(const Tensor& a, const Tensor& b);  // a - b
@@ -52,8 +53,8 @@ Tensor at_least(const Tensor& x, double c);  // x >= c
 // 1 where seen(row, column), else 0: [rows, columns]
 Tensor position_mask(Index rows, Index columns, const std::function<bool(Index row, Index column)>& seen);
 Tensor causal_mask(Index tokens);  // [T, T]: row i sees columns 0..i
-Tensor window_mask(Index tokens,
-                   Index window);  // [T, T]: itself and window - 1 before it; Error if window < 1
+// [T, T]: a row sees itself and the window - 1 columns before it. Error if window < 1
+Tensor window_mask(Index tokens, Index window);
 // a where the mask is not 0, else b: a [...], mask and b repeated to fit a. What is not chosen gets a
 // gradient of 0, and its NaN or infinity does not pass; but 0 times an infinite slope below it is NaN: choose
 // before a log or a division, not after it. Error for a mask with a gradient.
@@ -97,7 +98,7 @@ Tensor pick(const Tensor& x, int axis, std::span<const std::int32_t> ids);
 // ops/reduce.cpp: along an axis, which is removed (of [N] there remains [1])
 Tensor sum(const Tensor& x);  // [...] -> [1]
 Tensor sum(const Tensor& x, int axis);
-Tensor mean(const Tensor& x);  // [...] -> [1]; Error for no elements, as all below
+Tensor mean(const Tensor& x);  // [...] -> [1]; Error for no elements, as for the three below
 Tensor mean(const Tensor& x, int axis);
 Tensor max(const Tensor& x, int axis);             // the gradient goes to the first of the largest
 Tensor log_sum_exp(const Tensor& x, int axis);     // log(sum e^x), which does not overflow

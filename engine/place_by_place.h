@@ -1,10 +1,12 @@
 // Ops that work place by place: y_i = f(x_i), or y_i = f(a_i, b_i) with b repeated to fit a.
 //
-// One line is a whole op: its value, and its slope, as expressions.
+// One line is a whole op: its name, its value and its slope as expressions, and where it has a slope. In them
+// stand x, y = f(x), and c where the op takes a constant; or a, b and y = f(a, b), with the slopes by a and
+// by b.
 //
-//   EF_UNARY(tanh, fast_tanh(x), 1 - y * y, everywhere)       x, y = f(x), and c where the op takes a
-//   constant EF_BINARY(mul, a * b, b, a, everywhere)                   a, b, y = f(a, b); the slopes by a and
-//   by b
+//   EF_UNARY(tanh, fast_tanh(x), 1 - y * y, everywhere)
+//   EF_UNARY_WITH_CONSTANT(scale, Real(c) * x, Real(c), everywhere)
+//   EF_BINARY(mul, a * b, b, a, everywhere)
 //
 // From it follow the loops of the forward and of the backward, who takes over whose gradient, how b is
 // repeated, and the op's check: tests/gradients tries every op that place_by_place_ops() lists against
@@ -48,9 +50,8 @@ bool add_place_by_place(const PlaceByPlace& op);  // returns true; the macros be
 
 // Up to two tensors beside a larger one. Axes along which all of them do alike are one axis here.
 struct Fit {
-  std::array<Index, 4> n{1, 1, 1, 1};  // the sizes of the larger one
-  std::array<std::array<Index, 4>, 2>
-      step{};  // of each of the others along these axes: 0 where it is repeated
+  std::array<Index, 4> n{1, 1, 1, 1};          // the sizes of the larger one
+  std::array<std::array<Index, 4>, 2> step{};  // how the others move along these axes: 0 where repeated
 
   // Calls run(at, from, from2) for each stretch of n[3] neighbours: where it begins in the larger tensor and
   // in the others. Along it the others move by step[.][3], 0 or 1.
@@ -147,8 +148,8 @@ Tensor binary(const char* op, const Tensor& a, const Tensor& b) {
         } else {
           double total = 0;  // double: a float32 sum of many terms would lose digits
           EF_REDUCE(total)
-          for (Index i = 0; i < n; ++i) total +=
-              static_cast<double>(F::slope_b(of_a[i], *of_b, out[i]) * dy[i]);
+          for (Index i = 0; i < n; ++i)
+            total += static_cast<double>(F::slope_b(of_a[i], *of_b, out[i]) * dy[i]);
           *db += Real(total);
         }
       });

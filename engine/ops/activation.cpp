@@ -11,8 +11,8 @@ namespace {
 
 Real logistic(Real x) { return 1 / (1 + fast_exp(-x)); }
 
-// Phi(x) = (1 + erf(x / sqrt 2)) / 2, the standard normal distribution; its density is e^(-x^2 / 2) / sqrt(2
-// pi).
+// The standard normal distribution, Phi(x) = (1 + erf(x / sqrt 2)) / 2,
+// and its density, phi(x) = e^(-x^2 / 2) / sqrt(2 pi).
 Real normal_cdf(Real x) { return Real(0.5) * (1 + fast_erf(x * Real(1 / std::numbers::sqrt2))); }
 constexpr Real inv_sqrt_2pi = Real(std::numbers::inv_sqrtpi / std::numbers::sqrt2);
 

@@ -476,6 +476,7 @@ TEST_CASE("after the first step nothing is allocated", "[tape]") {
       wv({channels, channels}, 5), head({vocab, channels}, 6);
   std::vector<std::int32_t> ids;
   for (Index i = 0; i < batch * length; ++i) ids.push_back(static_cast<std::int32_t>(i * 7 % vocab));
+  const std::vector<std::int32_t> rows = {5, 1, 5};
   Tape tape;
   const auto step = [&](std::uint64_t number) {
     Tape::Scope scope(tape);
@@ -487,9 +488,13 @@ TEST_CASE("after the first step nothing is allocated", "[tape]") {
     const Tensor mixed = mul(rms_norm(gelu(attended), gain.tensor(), 1e-5), gain.tensor());
     const Tensor turned = transpose(reshape(mixed, {batch, length, 4, channels / 4}), 1, 2);
     const Tensor squares = causal_softmax(scale(matmul(turned, turned, false, true), Real(0.1)));
+    const Tensor distances = exp(negate(where(window_mask(length, 3), squares, 0.5)));
+    const Tensor shares = divide(distances, insert_axis(sum(distances, 3), 3));
+    const Tensor joined = concatenate({slice(shares, 2, 0, 2), gather(shares, 2, rows)}, 2);
+    tape.add_penalty(mean(log_sum_exp(cumulative_sum(joined, 3), 3)));
     const Tensor logits = linear(mixed, head.tensor(), {});
     const Tensor loss = cross_entropy(logits, ids, {.divisor = 210, .label_smoothing = 0.1});
-    tape.backward(add(loss, mean(softmax(sum(squares, 2)))));
+    tape.backward(tape.with_penalties(add(loss, mean(softmax(sum(squares, 2))))));
     tape.reset();
   };
   step(1);

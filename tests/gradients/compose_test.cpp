@@ -161,8 +161,9 @@ TEST_CASE("of two tensors the second is repeated to fit the first", "[compose]")
     const auto formula = formulas.find(op.name);
     if (!op.binary || formula == formulas.end()) continue;
     ++tried;
-    for (const auto& [shape, others] : pairs()) {
-      for (const Shape& other : others) {
+    for (const auto& pair : pairs()) {
+      const Shape& shape = pair.first;
+      for (const Shape& other : pair.second) {
         INFO(op.name << " " << shape.str() << " " << other.str());
         Leaf a(shape, 1), b(other, 2);
         const Tensor x = a.tensor(), z = b.tensor(), y = op.binary(x, z);
@@ -189,9 +190,10 @@ TEST_CASE("of two tensors the second is repeated to fit the first", "[compose]")
 TEST_CASE("where chooses, and lets nothing of what was not chosen pass", "[compose]") {
   Tape tape;
   const Tape::Scope scope(tape);
-  for (const auto& [shape, others] : pairs()) {
-    for (const Shape& mask_shape : others) {
-      for (const Shape& other : others) {
+  for (const auto& pair : pairs()) {
+    const Shape& shape = pair.first;
+    for (const Shape& mask_shape : pair.second) {
+      for (const Shape& other : pair.second) {
         INFO(shape.str() << ", mask " << mask_shape.str() << ", b " << other.str());
         Leaf a(shape, 1), b(other, 2), m(mask_shape, 3);
         const Tensor mask = greater(m.tensor(), 0.2), x = a.tensor(), z = b.tensor();
