@@ -47,7 +47,7 @@ struct FaultySquare {
     if (fault == Fault::writes_before) y.data[-1] = 0;
     if (fault == Fault::changes_input) x.data[n / 2] += Real(0.5);
     if (fault == Fault::forward_varies) y.data[0] += Real(1e-12) * *calls;
-    const auto backward = [x, y, n, f = fault, counter = calls.get()](const Real* all_dy, Real* dx, bool) {
+    const auto backward = [x, n, f = fault, counter = calls.get()](const Real* all_dy, Real* dx, bool) {
       for (Index i = 0; i < n; ++i) {
         Real factor = 2;
         if (f == Fault::wrong_factor || (f == Fault::wrong_at_one && i == n - 1)) factor = 1;
