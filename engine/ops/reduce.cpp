@@ -86,7 +86,10 @@ Tensor log_sum_exp(const Tensor& x, int axis) {
     for (Index i = 0; i < s.inner; ++i) {
       const Real* line = x.data + s.at(o, 0) + i;
       Real top = line[0];
-      for (Index k = 1; k < s.n; ++k) top = line[k * s.inner] > top ? line[k * s.inner] : top;
+      for (Index k = 1; k < s.n; ++k) {
+        const Real next = line[k * s.inner];
+        top = next > top || std::isnan(next) ? next : top;  // what is not seen is -infinity; a NaN passes
+      }
       double total = 0;
       for (Index k = 0; k < s.n; ++k)
         total += static_cast<double>(fast_exp_at_most_88(line[k * s.inner] - top));

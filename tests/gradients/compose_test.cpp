@@ -319,6 +319,9 @@ TEST_CASE("max and log_sum_exp at their corners", "[compose]") {
   CHECK(largest.data[2] == -infinity);
   CHECK(std::isnan(lse.data[0]));
   CHECK(lse.data[2] == -infinity);
+  Leaf hidden({2, 2}, Values{-infinity, nan, nan, -infinity});
+  for (const Real value : values_of(log_sum_exp(hidden.tensor(), 1))) CHECK(std::isnan(value));
+  for (const Real value : values_of(max(hidden.tensor(), 1))) CHECK(std::isnan(value));
   CHECK(std::fabs(lse.data[3] - (1000 + std::log(2.0))) < 1e-12);  // nothing overflows
   const Values ones(4, Real(1));
   tape.backward(largest, ones);
