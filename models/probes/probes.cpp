@@ -30,7 +30,7 @@ Tensor TextObservation::at(Index layer, const std::string& point) const {
   }
   // The one sequence's axis is dropped.
   Tensor x = found->second;
-  check_shape(x.shape.rank >= 2 && x.shape[0] == 1, "TextObservation", "a point", x.shape,
+  check_shape(x.shape.rank >= 2 && x.shape[0] == 1, "TextObservation", "a point", x,
               "[1, ...]: of one sequence");
   Shape shape;
   shape.rank = x.shape.rank - 1;
