@@ -195,7 +195,8 @@ class Session {
 
   // Looks back on the whole run.
   void finish() {
-    if (config_.sample_tokens > 0) {
+    // Where only some tokens are scored, the others were not learned: it could not write them.
+    if (config_.sample_tokens > 0 && corpus_.train.scored.empty()) {
       if (state_.validated > 0) load_weights(run_.best(), trainer_->parameters());
       const bool documents = !corpus_.train.starts.empty();
       std::string text = write_text(trainer_->model(), trainer_->tape(), corpus_.tokenizer, documents, "",

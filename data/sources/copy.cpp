@@ -12,7 +12,7 @@
 namespace ef {
 namespace {
 
-const Option<Index> length("copy-length", 16, at_least(1), "symbols to be copied");
+const Option<Index> length("copy-length", 16, within(1, 1000), "symbols to be copied");
 const Option<Index> symbols("copy-symbols", 16, within(2, 26), "how many different ones there are");
 
 const std::uint64_t stream = stream_of(Purpose::data, 3);
@@ -39,13 +39,13 @@ struct CopySource : DataSource {
   // Lines from the first on, as few as have so many tokens.
   Split write(const Tokenizer& tokenizer, std::uint64_t first, Index tokens) const {
     Split split;
+    const Random random{1, stream, 0};
     for (std::uint64_t line = first; split.size() < tokens; ++line) {
       split.starts.push_back(split.size());
-      const Random random{1, stream, line};
       std::string word;
       for (Index i = 0; i < n; ++i)
-        word += static_cast<char>(
-            'a' + random.below(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(different)));
+        word += static_cast<char>('a' + random.below((line << 20) + static_cast<std::uint64_t>(i),
+                                                     static_cast<std::uint64_t>(different)));
       for (const std::int32_t id : tokenizer.encode(word + ">" + word + "\n")) {
         const Index at = split.size() - split.starts.back();
         split.ids.push_back(id);

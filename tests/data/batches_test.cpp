@@ -188,7 +188,7 @@ TEST_CASE("training windows by name", "[data]") {
   CHECK(Registry<TrainWindows>::make("blocks", split, 0, 4, 1, OptionValues{})->batch(2, 3).inputs ==
         ShuffledBlocks(split, 0, 4, 1).batch(2, 3).inputs);
   CHECK(contains(thrown_by([&] { Registry<TrainWindows>::make("block", split, 0, 4, 1, OptionValues{}); }),
-                 "got 'block'"));
+                 "did you mean blocks?"));
 }
 
 TEST_CASE("validation scores each token exactly once", "[data]") {
