@@ -106,6 +106,13 @@ struct SinusoidalPositions : Positions {
 const Registered<Positions, SinusoidalPositions> sinusoidal("sinusoidal",
                                                             "fixed sines and cosines (fairseq)");
 
+// For attentions that know of places themselves, as rotary ones do.
+struct NoPositions : Positions {
+  NoPositions(const Builder&, const ModelConfig&) {}
+  Tensor forward(const Tensor& tokens) const override { return tokens; }
+};
+const Registered<Positions, NoPositions> no_positions("none", "the tokens alone");
+
 }  // namespace
 
 std::vector<std::string> activation_names() {

@@ -32,7 +32,7 @@ struct Norm {
   virtual Tensor forward(const Tensor& x) const = 0;
 };
 
-// Tells tokens where they stand.  [B, T, C] -> [B, T, C].  Siblings: learned, sinusoidal.
+// Tells tokens where they stand.  [B, T, C] -> [B, T, C].  Siblings: learned, sinusoidal, none.
 struct Positions {
   virtual ~Positions() = default;
   static constexpr const char* kind = "positions";

@@ -43,6 +43,36 @@ double square_trace(const std::vector<Real>& m, Index k) {
 
 }  // namespace
 
+// <x_n W_Q R(-offset), x_t W_K> is <R(offset) of the query's rows, the key's rows>.
+QKProduct QKProduct::at_offset(Index offset) const {
+  QKProduct turned = *this;
+  turned.query.grad = turned.key.grad = nullptr;
+  if (frequencies.empty()) return turned;
+  const Index half = rank() / 2, d = width();
+  turned.turned_ = std::make_shared<std::vector<Real>>(query.data, query.data + query.size());
+  turned.query.data = turned.turned_->data();
+  for (Index i = 0; i < half; ++i) {
+    const double angle = static_cast<double>(offset) * frequencies[static_cast<std::size_t>(i)];
+    const double c = std::cos(angle), s = std::sin(angle);
+    const Real *a = query.data + i * d, *b = query.data + (i + half) * d;
+    Real *to_a = turned.query.data + i * d, *to_b = turned.query.data + (i + half) * d;
+    for (Index j = 0; j < d; ++j) {
+      const auto x = static_cast<double>(a[j]), y = static_cast<double>(b[j]);
+      to_a[j] = Real(c * x - s * y);
+      to_b[j] = Real(c * y + s * x);
+    }
+  }
+  return turned;
+}
+
+std::string QKProduct::describe() const {
+  std::string text = "W_Q W_K^T";
+  if (factor != 1) text += " times a factor of the layer";
+  if (normalised) text += " of the raw weights (queries and keys are normalised)";
+  if (!frequencies.empty()) text += " of offset 0 (queries and keys are turned by position)";
+  return left_out.empty() ? text : text + "; not in it: " + left_out;
+}
+
 // M = W_K^T W_Q, with W_Q^T and W_K^T as the rows of query and key.
 std::vector<Real> QKProduct::core() const {
   std::vector<Real> m = rows_times_rows(key, query);

@@ -15,7 +15,7 @@
 #include "engine/ops.h"
 #include "models/config.h"
 #include "models/layers.h"
-#include "models/probes/points.h"
+#include "models/points.h"
 #include "models/qk.h"
 #include "models/registry.h"
 

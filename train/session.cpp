@@ -9,7 +9,7 @@
 #include "engine/ops.h"
 #include "train/files/files.h"
 #include "train/live.h"
-#include "train/plot/figure.h"
+#include "train/text/text.h"
 #include "train/report/report.h"
 #include "train/run.h"
 #include "train/trainer.h"

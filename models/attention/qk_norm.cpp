@@ -49,7 +49,10 @@ struct QKNormAttention : SoftmaxAttention {
 
   std::vector<QKProduct> qk() const override {
     std::vector<QKProduct> products = SoftmaxAttention::qk();
-    for (QKProduct& product : products) product.left_out = HeadNorm::what + (", " + product.left_out);
+    for (QKProduct& product : products) {
+      product.normalised = true;
+      product.left_out = HeadNorm::what + (", " + product.left_out);
+    }
     return products;
   }
 

@@ -22,7 +22,7 @@
 #include <string>
 #include <vector>
 
-#include "models/probes/points.h"
+#include "models/points.h"
 #include "models/transformer.h"
 
 namespace ef {
@@ -42,7 +42,7 @@ struct Observation {
 // What a probe of text is given: the same, and what the model's points showed in a forward without dropout
 // over one window of held-out text, T tokens.
 struct TextObservation : Observation {
-  // By path, of a forward over one sequence (models/probes/points.h).
+  // By path, of a forward over one sequence (models/points.h).
   const std::map<std::string, Tensor>& seen;
   const std::map<std::string, std::string>& absent;
   bool first;  // whether this is the first of the windows, in the order of the text
