@@ -36,7 +36,8 @@ void check(const ModelConfig& c) {
   if (!(c.dropout >= 0 && c.dropout < 1)) fail("dropout", std::to_string(c.dropout), "0 <= dropout < 1");
 }
 
-Transformer::Transformer(const Builder& b, const ModelConfig& c) : config(checked(c)) {
+Transformer::Transformer(const Builder& b, const ModelConfig& c)
+    : config(checked(c)), see_hidden(b / "hidden"), see_logits(b / "logits") {
   const auto init = Registry<Initialisation>::make(c.initialisation, b, c);
   tokens = (b / "tokens").parameter("weight", {c.vocab, c.channels}, init->weight(Role::tokens, c.channels));
   positions = Registry<Positions>::make(c.positions, b / "positions", c);

@@ -12,6 +12,7 @@
 #include "train/experiment/experiment.h"
 #include "train/files/files.h"
 #include "train/options/command_line.h"
+#include "train/quantities.h"
 
 namespace ef {
 namespace {
@@ -202,18 +203,6 @@ std::vector<Arm> read_arms(const json& whole, const Keys& keys, const std::strin
 
 // ---- Measures
 
-const std::vector<std::string>& plain_measures() {
-  static const std::vector<std::string> all = {"valid.loss",         "valid.perplexity",
-                                               "valid.loss.last",    "valid.perplexity.last",
-                                               "valid.loss.mean",    "valid.step",
-                                               "valid.excess",       "train.loss",
-                                               "context.loss",       "context.perplexity",
-                                               "test.loss",          "test.perplexity",
-                                               "test.context.loss",  "test.context.perplexity",
-                                               "train.smoothed_loss"};
-  return all;
-}
-
 void check_measure(const Plan& plan, const std::string& measure, const std::vector<const Arm*>& arms,
                    const std::string& where) {
   if (measure.starts_with("test.") && !plan.test)
@@ -225,7 +214,7 @@ void check_measure(const Plan& plan, const std::string& measure, const std::vect
       fail(where, measure, "a text of one piece",
            "stories of the built-in language have nothing before them");
   }
-  const std::vector<std::string>& plain = plain_measures();
+  const std::vector<std::string>& plain = loop_measures();
   if (std::find(plain.begin(), plain.end(), measure) != plain.end()) return;
   std::vector<std::string> names = plain;
   for (const Probe& probe : probes_matching("*")) {
@@ -243,7 +232,10 @@ void check_measure(const Plan& plan, const std::string& measure, const std::vect
         fail(where, measure, "a probe that arm '" + arm->name + "' reads",
              "its --probe is " + arm->config.probe);
     }
-    return;
+    std::vector<std::string> declared;
+    for (const std::string& key : measures_of(probe)) declared.push_back(probe.name + "." + key);
+    if (declared.empty() || std::find(declared.begin(), declared.end(), measure) != declared.end()) return;
+    fail(where + ": no measure " + measure, "", "", suggestion(measure, declared));
   }
   fail(where + ": no measure " + measure, "", "", suggestion(measure, names));
 }
