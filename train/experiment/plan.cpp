@@ -232,10 +232,14 @@ void check_measure(const Plan& plan, const std::string& measure, const std::vect
         fail(where, measure, "a probe that arm '" + arm->name + "' reads",
              "its --probe is " + arm->config.probe);
     }
-    std::vector<std::string> declared;
-    for (const std::string& key : measures_of(probe)) declared.push_back(probe.name + "." + key);
-    if (declared.empty() || std::find(declared.begin(), declared.end(), measure) != declared.end()) return;
-    fail(where + ": no measure " + measure, "", "", suggestion(measure, declared));
+    const std::string key = measure.substr(probe.name.size() + 1);
+    const std::vector<std::string> keys = measures_of(probe);
+    if (keys.empty() || std::find(keys.begin(), keys.end(), key) != keys.end()) return;
+    const std::string near = nearest(key, keys);
+    std::string hint = near.empty() ? probe.name + " reads" : "did you mean " + probe.name + "." + near + "?";
+    for (const Quantity& quantity : probe.quantities)
+      if (near.empty()) hint += (&quantity == &probe.quantities[0] ? " " : ", ") + quantity.key;
+    fail(where + ": no measure " + measure, "", "", hint);
   }
   fail(where + ": no measure " + measure, "", "", suggestion(measure, names));
 }

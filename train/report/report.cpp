@@ -274,13 +274,13 @@ std::vector<ChartPoint> excess(const Metrics& m) {
   return points;
 }
 
-// Side by side, in rows of three or of two.
+// Side by side, in rows of three or of two. One alone is as wide as the page.
 std::vector<Figure> small_multiples(std::vector<LineChart> charts) {
   std::vector<Figure> figures;
   for (LineChart& chart : charts) {
     chart.legend = chart.legend && chart.series.size() > 1;
-    chart.width = charts.size() == 3 ? 280 : 430;
-    chart.height = 210;
+    chart.width = charts.size() == 1 ? 880 : charts.size() == 3 ? 280 : 430;
+    chart.height = charts.size() == 1 ? 260 : 210;
     figures.push_back(draw(chart));
   }
   return figures;
@@ -360,9 +360,9 @@ std::vector<LineChart> probe_charts(const Quantity& quantity, const ByPlace& pla
   }
   std::erase_if(charts, [](const LineChart& chart) { return chart.series.empty(); });
   for (LineChart& chart : charts) {
-    bool positive = true;
+    bool positive = true;  // and not lost below the smallest power of ten that an axis has
     for (const Series& series : chart.series)
-      for (const ChartPoint& point : series.points) positive = positive && !(point.y <= 0);
+      for (const ChartPoint& point : series.points) positive = positive && !(point.y < 1e-29);
     if (quantity.scale == Quantity::Scale::automatic)
       chart.logarithmic = positive && spans_decades(chart.series, 20);
     else
