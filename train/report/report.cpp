@@ -460,6 +460,7 @@ Section attention(const Run& run) {
       prose(text + ". A line is a layer, the mean over its heads (of largest values the largest)."));
   if (!drawn.first.empty())
     section.contents.push_back(Content(small_multiples(std::move(drawn.first)), true));
+  for (Content& fold : drawn.folds) section.contents.push_back(std::move(fold));
   for (Figure& figure : std::vector<Figure>{eigenvalue_figure(run.folder), profile_figure(run.folder),
                                             rho_figure(run.folder), attention_figure(run.folder)})
     if (!figure.panels.empty()) section.contents.push_back(std::move(figure));
@@ -467,7 +468,6 @@ Section attention(const Run& run) {
     section.contents.push_back(remark("No alarm rang."));
   else
     show_alarms(m.alarms, section);
-  for (Content& fold : drawn.folds) section.contents.push_back(std::move(fold));
   return section;
 }
 
