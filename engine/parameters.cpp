@@ -97,20 +97,26 @@ Builder Builder::operator/(const std::string& name) const {
 }
 
 Tensor Builder::parameter(const std::string& name, const Shape& shape, const Init& init) const {
-  return declare(name, shape, init, true);
+  return declare(name, shape, init, true, Parameter::Kind::weight);
+}
+
+Tensor Builder::parameter_of(Parameter::Kind kind, const std::string& name, const Shape& shape,
+                             const Init& init) const {
+  return declare(name, shape, init, true, kind);
 }
 
 Tensor Builder::state(const std::string& name, const Shape& shape, const Init& init) const {
-  return declare(name, shape, init, false);
+  return declare(name, shape, init, false, Parameter::Kind::weight);
 }
 
-Tensor Builder::declare(const std::string& name, const Shape& shape, const Init& init, bool trained) const {
+Tensor Builder::declare(const std::string& name, const Shape& shape, const Init& init, bool trained,
+                        Parameter::Kind kind) const {
   const std::string path = (*this / name).path_;
   if (!parameters_->values_.data()) {  // the first building: write down
     for (const Parameter& other : parameters_->list_) {
       if (other.path == path) fail("parameter " + path, "a second declaration", "one");
     }
-    parameters_->list_.push_back({path, shape, parameters_->flat_, init, trained});
+    parameters_->list_.push_back({path, shape, parameters_->flat_, init, trained, kind});
     parameters_->flat_ += round_up(shape.size(), 16);
     Tensor promised;
     promised.shape = shape;

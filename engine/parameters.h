@@ -36,11 +36,15 @@ class Buffer {
 };
 
 struct Parameter {
+  // What optimisers may tell apart, beside its shape. A table that is the head, too, is an embedding.
+  enum class Kind { weight, embedding, head };
+
   std::string path;  // "blocks.0.attn.q.weight"
   Shape shape;
   Index offset = 0;  // where it begins in the flat buffer; a multiple of 16, so that rows are aligned
   Init init;
   bool trained = true;  // false: state that is saved with the weights, but gets no gradient and no update
+  Kind kind = Kind::weight;
 };
 
 // The list of parameters and their values. A model is built first on an empty Parameters, which writes down
@@ -82,11 +86,15 @@ class Builder {
   Builder operator/(Index number) const { return *this / std::to_string(number); }
   const std::string& path() const { return path_; }
   Tensor parameter(const std::string& name, const Shape& shape, const Init& init) const;
+  // The same of a kind that optimisers may treat differently.
+  Tensor parameter_of(Parameter::Kind kind, const std::string& name, const Shape& shape,
+                      const Init& init) const;
   // The same without a gradient: state that belongs to a checkpoint and that no optimiser touches.
   Tensor state(const std::string& name, const Shape& shape, const Init& init) const;
 
  private:
-  Tensor declare(const std::string& name, const Shape& shape, const Init& init, bool trained) const;
+  Tensor declare(const std::string& name, const Shape& shape, const Init& init, bool trained,
+                 Parameter::Kind kind) const;
   Parameters* parameters_;
   Real* gradients_;
   std::string path_;

@@ -4,6 +4,7 @@
 
 #include "engine/parameters.h"
 #include "models/config.h"
+#include "models/registry.h"
 
 namespace ef {
 
@@ -14,6 +15,7 @@ enum class Role { tokens, unembed, positions, attention_in, attention_out, mlp_u
 struct Initialisation {
   virtual ~Initialisation() = default;
   static constexpr const char* kind = "initialisation";
+  using Factory = ModelFactory<Initialisation>;
   virtual Init weight(Role role, Index fan_in) const = 0;
   virtual Init bias(Role role, Index fan_in) const = 0;
 };

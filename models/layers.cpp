@@ -66,8 +66,8 @@ struct LearnedPositions : Positions {
   Tensor table;  // [context, C]
   LearnedPositions(const Builder& b, const ModelConfig& config) {
     const auto init = Registry<Initialisation>::make(config.initialisation, b, config);
-    table = b.parameter("weight", {config.context, config.channels},
-                        init->weight(Role::positions, config.channels));
+    table = b.parameter_of(Parameter::Kind::embedding, "weight", {config.context, config.channels},
+                           init->weight(Role::positions, config.channels));
   }
   Tensor forward(const Tensor& tokens) const override {
     Tensor used = table;

@@ -9,6 +9,7 @@
 #include "models/config.h"
 #include "models/initialisation.h"
 #include "models/qk.h"
+#include "models/registry.h"
 
 namespace ef {
 
@@ -27,6 +28,7 @@ std::vector<QKProduct> qk_products(const Linear& query, const Linear& key, Index
 struct Norm {
   virtual ~Norm() = default;
   static constexpr const char* kind = "norm";
+  using Factory = ModelFactory<Norm>;
   virtual Tensor forward(const Tensor& x) const = 0;
 };
 
@@ -34,6 +36,7 @@ struct Norm {
 struct Positions {
   virtual ~Positions() = default;
   static constexpr const char* kind = "positions";
+  using Factory = ModelFactory<Positions>;
   virtual Tensor forward(const Tensor& tokens) const = 0;
 };
 

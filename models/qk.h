@@ -31,7 +31,7 @@ struct QKProduct {
   Tensor query, key;
   double factor = 1;       // what the layer multiplies the product with, apart from logit_scale
   double logit_scale = 1;  // 1 / lambda: logits are logit_scale * factor * x W x^T
-  std::string left_out;  // what else shapes the logits and is not in W: "biases, norm gains"
+  std::string left_out;    // what else shapes the logits and is not in W: "biases, norm gains"
 
   Index rank() const { return query.shape[0]; }   // k
   Index width() const { return query.shape[1]; }  // d

@@ -39,7 +39,9 @@ void check(const ModelConfig& c) {
 Transformer::Transformer(const Builder& b, const ModelConfig& c)
     : config(checked(c)), see_hidden(b / "hidden"), see_logits(b / "logits") {
   const auto init = Registry<Initialisation>::make(c.initialisation, b, c);
-  tokens = (b / "tokens").parameter("weight", {c.vocab, c.channels}, init->weight(Role::tokens, c.channels));
+  tokens = (b / "tokens")
+               .parameter_of(Parameter::Kind::embedding, "weight", {c.vocab, c.channels},
+                             init->weight(Role::tokens, c.channels));
   positions = Registry<Positions>::make(c.positions, b / "positions", c);
   for (Index layer = 0; layer < c.layers; ++layer) {
     blocks.push_back(Registry<Block>::make(c.block, b / "blocks" / layer, c));
@@ -47,7 +49,8 @@ Transformer::Transformer(const Builder& b, const ModelConfig& c)
   final_norm = Registry<Norm>::make(c.final_norm, b / "final_norm", c);
   unembed = c.tied ? tokens
                    : (b / "unembed")
-                         .parameter("weight", {c.vocab, c.channels}, init->weight(Role::unembed, c.channels));
+                         .parameter_of(Parameter::Kind::head, "weight", {c.vocab, c.channels},
+                                       init->weight(Role::unembed, c.channels));
 }
 
 std::vector<QKProduct> Transformer::qk() const {

@@ -27,6 +27,7 @@ namespace ef {
 struct Attention {
   virtual ~Attention() = default;
   static constexpr const char* kind = "attention";
+  using Factory = ModelFactory<Attention>;
   virtual Tensor forward(const Tensor& x) const = 0;
   // The query-key products of its heads, from which spectra are read and by which they are regularised.
   virtual std::vector<QKProduct> qk() const = 0;
@@ -107,6 +108,7 @@ struct Block {
   Point see_attn_in, see_attn_out, see_mid, see_mlp_out, see_post;
 
   static constexpr const char* kind = "block";
+  using Factory = ModelFactory<Block>;
   Block(const Builder& b, const ModelConfig& c)
       : attention(Registry<Attention>::make(c.attention, b / "attn", c)),
         mlp(b / "mlp", c),

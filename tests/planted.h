@@ -2,7 +2,7 @@
 #pragma once
 #include "tests/plans.h"
 #include "tests/programs.h"
-#include "train/experiment/experiment.h"
+#include "train/experiment/summary.h"
 
 namespace ef {
 

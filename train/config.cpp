@@ -10,6 +10,7 @@
 #include "models/registry.h"
 #include "models/regulariser.h"
 #include "models/transformer.h"
+#include "train/text/text.h"
 
 namespace ef {
 FieldList fields(Config& c) {
@@ -41,50 +42,29 @@ FieldList fields(Config& c) {
 
   f.add("plain", c.model.plain, "compute what is fused op by op, as a textbook does: slower, to learn from");
 
-  f.add("temperature", c.model.temperature, "of --attention temperature: logits are divided by it");
-  f.add("softcap", c.model.softcap, "of --attention softcap: logits stay within +- softcap");
-  f.add("start-trace", c.model.start_trace, "of --attention trace-start: tr W of each head at the start");
-  f.add("entropy-reward", c.model.entropy_reward, "of --attention entropy: strength of the reward");
-
-  f.group = "Regulariser";
-  RegulariserConfig& r = c.model.regulariser;
-  f.add("regulariser", r.name, "a term over the query-key matrices", Registry<Regulariser>::names());
-  f.add("strength", r.strength, "of the scale of the spectrum (or of the squares, l2-qk)");
-  f.add("hold", r.hold, "of (tr W - c)^2");
-  f.add("scale", r.scale, "what measures the scale", {"frobenius", "logit-variance", "trace", "variance"});
-  f.add("mean", r.mean, "c: tr W as it runs, as it was at first, or the target",
-        {"running", "initial", "target"});
-  f.add("target", r.target, "c where --mean target");
-  f.add("target-warmup", r.target_warmup, "updates over which c goes to the target from the initial tr W");
-  f.add("reg-layers", r.layers, "which layers: all, or numbers like 0,2");
-  f.add("reg-heads", r.heads, "which heads: all, or numbers like 0,2");
-  f.add("reg-warmup", r.warmup, "updates over which strength and hold grow from 0");
+  f.add("regulariser", c.model.regulariser, "a term over the query-key matrices",
+        Registry<Regulariser>::names());
 
   f.group = "Training";
   f.add("steps", c.steps, "updates");
   f.add("batch", c.batch, "sequences an update, over all workers");
   f.add("micro-batch", c.micro_batch,
         "at most so many sequences at once in a worker (0: what suits the cache)");
-  f.add("matmul", c.matmul, "who multiplies matrices (auto: whoever --precision needs)",
-        {"auto", "openblas", "tiles"});
   f.add("precision", c.precision,
         "of matmuls: float32 by OpenBLAS; the others of bf16 products by AMX or AVX512-BF16",
         {"float32", "split3", "split2", "bf16"});
   f.add("workers", c.workers, "threads (0: one for each processor)");
   f.add("seed", c.seed, "of weights, data order and dropout");
-  f.add("optimiser", c.optimiser, "optimiser", {"adamw", "fairseq-adam"});
+  f.add("optimiser", c.optimiser.rule, "optimiser", Registry<OptimiserRule>::names());
+  f.add("groups", c.optimiser.groups,
+        "parameters with a rule, lr or weight-decay of their own: 'head lr=1e-3; blocks.*.attn.* "
+        "optimiser=muon'");
   f.add("lr", c.schedule.peak, "learning rate after the warm-up");
-  f.add("min-lr", c.schedule.floor, "learning rate at the end (cosine, wsd)");
-  f.add("schedule", c.schedule.name, "learning rate over time",
-        {"constant", "cosine", "inverse-sqrt", "wsd"});
+  f.add("schedule", c.schedule.name, "learning rate over time", Registry<Schedule>::names());
   f.add("warmup", c.schedule.warmup, "updates of linear warm-up");
   f.add("warmup-start", c.schedule.warmup_start, "learning rate of the first update of the warm-up");
-  f.add("decay-share", c.schedule.decay_share, "wsd: share of all updates that decay");
-  f.add("beta1", c.adam.beta1, "Adam's memory of the gradient");
-  f.add("beta2", c.adam.beta2, "Adam's memory of its square");
-  f.add("epsilon", c.adam.epsilon, "Adam's epsilon");
-  f.add("weight-decay", c.adam.weight_decay, "decoupled weight decay");
-  f.add("decay", c.decay, "which parameters decay", {"matrices", "all", "none"});
+  f.add("weight-decay", c.optimiser.weight_decay, "decoupled weight decay");
+  f.add("decay", c.optimiser.decay, "which parameters decay", decay_groups());
   f.add("clip", c.clip, "largest norm of the gradient (0: no clipping)");
   f.add("label-smoothing", c.label_smoothing, "share of the target spread over all classes");
   f.add("overfit-one-batch", c.overfit_one_batch, "train on one batch only, to debug a layer");
@@ -104,6 +84,17 @@ FieldList fields(Config& c) {
         "trained on "
         "between two validations)");
   f.add("sample-tokens", c.sample_tokens, "how many tokens to write at the end");
+
+  // What siblings declare, under a heading for each part.
+  ModelConfig& m = c.model;
+  f.add_options<Block>("block", {&m.block}, m.options);
+  f.add_options<Attention>("attention", {&m.attention}, m.options);
+  f.add_options<Norm>("norm", {&m.norm, &m.final_norm}, m.options);
+  f.add_options<Positions>("positions", {&m.positions}, m.options);
+  f.add_options<Initialisation>("init", {&m.initialisation}, m.options);
+  f.add_options<Regulariser>("regulariser", {&m.regulariser}, m.options);
+  f.add_options<OptimiserRule>("optimiser", {&c.optimiser.rule}, c.options);
+  f.add_options<Schedule>("schedule", {&c.schedule.name}, c.options);
   return f;
 }
 
@@ -142,7 +133,6 @@ void check(const Config& c) {
   at_least("micro-batch", static_cast<double>(c.micro_batch), 0);
   at_least("workers", static_cast<double>(c.workers), 0);
   at_least("lr", c.schedule.peak, 0);
-  at_least("min-lr", c.schedule.floor, 0);
   at_least("warmup", static_cast<double>(c.schedule.warmup), 0);
   at_least("warmup-start", c.schedule.warmup_start, 0);
   at_least("clip", c.clip, 0);
@@ -158,49 +148,35 @@ void check(const Config& c) {
   if (!(c.label_smoothing >= 0 && c.label_smoothing < 1)) {
     fail("--label-smoothing", number_text(c.label_smoothing), "0 <= s < 1");
   }
-  if (!(c.schedule.decay_share >= 0 && c.schedule.decay_share <= 1)) {
-    fail("--decay-share", number_text(c.schedule.decay_share), "0 to 1");
-  }
-  if (c.matmul == "openblas" && c.precision != "float32")
-    fail("--matmul openblas --precision " + c.precision, "", "", "OpenBLAS multiplies in float32 only");
-  if (c.matmul == "tiles" && c.precision == "float32")
-    fail("--matmul tiles --precision float32", "", "",
-         "--precision split3 is as exact as float32; split2 and bf16 are faster");
+  // Their bounds may depend on which sibling is chosen, and so on what was set after them.
+  Config copy = c;
+  for (const Field& field : fields(copy).list)
+    if (field.sibling && field.sibling->chosen()) field.set(field.get());
+  // Who chooses a regulariser wants something of it. (Who says --strength 0 in so many words may have it.)
+  const std::string why = idle_reason(c, "regulariser");
+  const auto& options = Registry<Regulariser>::find(c.model.regulariser).options;
+  const bool on_purpose = std::any_of(options.begin(), options.end(), [&](const Declaration& option) {
+    const std::string* set = c.model.options.find(option.name);
+    return set && *set == option.usual;
+  });
+  if (!why.empty() && !on_purpose)
+    fail("--regulariser " + c.model.regulariser + " would do nothing: " + why, "", "", "as --strength 1e-4");
   ModelConfig model = c.model;
   model.vocab = 2;  // known only once the data is read
   check(model);
 }
 
 std::string idle_reason(const Config& c, const std::string& option) {
-  const auto one_of = [&](std::initializer_list<const char*> names) {
-    return std::find(names.begin(), names.end(), option) != names.end();
-  };
-  // An option of one sibling of attention.
-  for (const auto& [name, owner] : {std::pair{"temperature", "temperature"},
-                                    {"softcap", "softcap"},
-                                    {"entropy-reward", "entropy"},
-                                    {"start-trace", "trace-start"}}) {
-    if (option == name && c.model.attention != owner) return "attention is " + c.model.attention;
+  Config copy = c;
+  const FieldList all = fields(copy);
+  const Field* field = all.find(option);
+  if (field && field->sibling) return field->sibling->idle();
+  if (option == "regulariser") {
+    const auto& sibling = Registry<Regulariser>::find(c.model.regulariser);
+    return sibling.idle ? sibling.idle(c.model.options) : std::string();
   }
-  const RegulariserConfig& r = c.model.regulariser;
-  if (one_of({"regulariser", "strength", "hold", "scale", "mean", "target", "target-warmup", "reg-layers",
-              "reg-heads", "reg-warmup"})) {
-    if (r.name == "none" && option != "regulariser") return "regulariser is none";
-    if (r.name == "l2-qk" && r.strength == 0) return "strength is 0";
-    if (r.name == "l2-qk" && one_of({"hold", "scale", "mean", "target", "target-warmup"}))
-      return "regulariser is l2-qk";
-    if (r.name == "locater") {
-      if (r.strength == 0 && r.hold == 0) return "strength and hold are 0";
-      if (r.strength == 0 && option == "scale") return "strength is 0";
-      if (r.hold == 0 && one_of({"mean", "target", "target-warmup"})) return "hold is 0";
-      if (r.mean != "target" && one_of({"target", "target-warmup"})) return "mean is " + r.mean;
-    }
-  }
-  const std::string& schedule = c.schedule.name;
-  if (option == "min-lr" && schedule != "cosine" && schedule != "wsd") return "schedule is " + schedule;
-  if (option == "decay-share" && schedule != "wsd") return "schedule is " + schedule;
   if (option == "warmup-start" && c.schedule.warmup == 0) return "warmup is 0";
-  if (option == "decay" && c.adam.weight_decay == 0) return "weight-decay is 0";
+  if (option == "decay" && c.optimiser.weight_decay == 0) return "weight-decay is 0";
   return "";
 }
 
@@ -208,16 +184,25 @@ Config without_idle(const Config& config) {
   Config result = config, defaults;
   const FieldList to = fields(result);
   // Each reason is looked up in what was given: one idle option set back must not make another one act.
-  for (const Field& field : fields(defaults).list)
-    if (!idle_reason(config, field.name).empty()) to.set(field.name, field.get());
+  for (const Field& field : fields(defaults).list) {
+    if (idle_reason(config, field.name).empty()) continue;
+    if (field.sibling)
+      to.find(field.name)->sibling->unset();
+    else
+      to.set(field.name, field.get());
+  }
   return result;
 }
+
+bool is_former_option(const std::string& name) { return name == "matmul"; }
 
 std::string to_json(const Config& config, const std::vector<std::pair<std::string, std::string>>& more) {
   nlohmann::ordered_json json;
   json["preset"] = config.preset;
   Config copy = config;
   for (const Field& field : fields(copy).list) {
+    // Options of siblings that are not chosen are left out, unless somebody set them.
+    if (field.sibling && !field.sibling->chosen() && !field.sibling->set()) continue;
     if (field.is_text)
       json[field.name] = field.get();
     else
@@ -236,6 +221,7 @@ void from_json(Config& config, const std::string& text, const std::vector<std::s
   }
   const FieldList all = fields(config);
   for (const auto& [key, value] : json.items()) {
+    if (is_former_option(key)) continue;
     if (key == "preset" || std::find(ignore.begin(), ignore.end(), key) != ignore.end()) continue;
     all.set(key, value.is_string() ? value.get<std::string>() : value.dump());
   }

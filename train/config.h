@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/optimiser.h"
+#include "engine/optimisers/optimiser.h"
+#include "engine/schedule.h"
 #include "models/config.h"
 #include "train/options/fields.h"
 
@@ -26,15 +27,13 @@ struct Config {
   Index steps = 1000;     // updates
   Index batch = 16;       // sequences an update, over all workers
   Index micro_batch = 0;  // at most so many sequences at once in a worker; 0: see automatic_micro_batch()
-  std::string matmul = "auto";        // openblas, tiles, or whichever the precision needs
   std::string precision = "float32";  // of matmuls: see blas::use_precision()
   Index workers = 0;                  // threads; 0: one for each processor
   std::uint64_t seed = 1;
-  std::string optimiser = "adamw";
-  OptimiserConfig adam;
-  std::string decay = "matrices";  // which parameters decay
-  ScheduleConfig schedule;         // its `total` is `steps`
-  double clip = 1;                 // largest norm of the gradient; 0: not clipped
+  OptimiserConfig optimiser;  // its learning rate is that of the schedule, its options are those below
+  ScheduleConfig schedule;    // its `total` is `steps`
+  OptionValues options;       // of optimisers and schedules; those of a model's parts are in `model`
+  double clip = 1;            // largest norm of the gradient; 0: not clipped
   double label_smoothing = 0;
   bool overfit_one_batch =
       false;  // train on the first batch again and again: a working layer drives the loss to 0
@@ -73,13 +72,16 @@ Index probe_windows(const Config& config, Index windows);
 // Mistakes that can be told before anything is built: zero steps, negative rates, ... (Error).
 void check(const Config& config);
 
-// Why an option does nothing beside the others, as "attention is softmax"; "" if it does something. Options
-// of attention, of the regulariser, of schedule and decay are known here; of all others it is taken that they
-// do something. `option`: as in fields(), without dashes.
+// Why an option does nothing beside the others, as "attention is softmax"; "" if it does something. Siblings
+// tell it of theirs (engine/option.h), those of schedule and decay are known here; of all others it is taken
+// that they do something. `option`: as in fields(), without dashes.
 std::string idle_reason(const Config& config, const std::string& option);
 // The same run, with all that does nothing at its default: two configurations that are equal then train
 // alike, to the same bits.
 Config without_idle(const Config& config);
+
+// Options that older versions had and wrote down, and that decide nothing any more: they are not looked at.
+bool is_former_option(const std::string& name);
 
 // `more`: further keys and their values as JSON text.
 std::string to_json(const Config& config, const std::vector<std::pair<std::string, std::string>>& more = {});

@@ -5,8 +5,8 @@
 #include <set>
 
 #include "engine/error.h"
-#include "train/experiment/experiment.h"
 #include "train/experiment/page.h"
+#include "train/experiment/runner.h"
 #include "train/files/files.h"
 #include "train/localize/results.h"
 #include "train/options/command_line.h"
@@ -69,9 +69,11 @@ void experiment(int argc, char** argv) {
 
   const std::vector<Plan> plans = load_plans(paths, with);
   // Before the runs, which may take days: mistakes are told at once.
-  const std::string localized = theory.empty() ? "" : read_file(theory);
-  const auto of_theory = theory.empty() ? std::vector<PredictionSummary>{} : localize_predictions(localized);
-  if (!theory.empty()) localize_sections(localized);
+  Theory of_theory;
+  if (!theory.empty()) {
+    const std::string localized = read_file(theory);
+    of_theory = {localize_predictions(localized), localize_sections(localized)};
+  }
   if (const int signal = summary_only ? 0 : run_sweep(plans, sweep)) {
     std::string command;
     for (int i = 0; i < argc; ++i) {
@@ -89,11 +91,11 @@ void experiment(int argc, char** argv) {
     results.push_back(read_results(plan, sweep.results));
     summaries.push_back(results.back().summary);
   }
-  std::printf("%s", summary_text(summaries, of_theory).c_str());
-  if (!markdown.empty()) write_atomically(markdown, summary_markdown(summaries, of_theory));
+  std::printf("%s", summary_text(summaries, of_theory.predictions).c_str());
+  if (!markdown.empty()) write_atomically(markdown, summary_markdown(summaries, of_theory.predictions));
   if (!csv.empty()) write_atomically(csv, summary_csv(summaries));
   if (page_path.empty() && figures.empty()) return;
-  Page page = experiment_page(results, localized);
+  Page page = experiment_page(results, of_theory);
   if (!title.empty()) page.title = title;
   if (!page_path.empty()) write_page(page_path, page);
   if (!figures.empty()) export_figures(figures, page);

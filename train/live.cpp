@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "engine/error.h"
+#include "train/text/text.h"
 
 namespace ef {
 namespace {
@@ -128,13 +129,6 @@ void ProgressBar::add(double work, const std::string& what) {
     text += format("  %s left", clock_time(seconds_between(start_, now) * (1 - share) / share).c_str());
   text.append("  ").append(what);
   std::fprintf(stderr, "\r%.*s\033[K", terminal_width(STDERR_FILENO) - 1, text.c_str());
-}
-
-std::string short_number(double x) {
-  if (x >= 1e9) return format("%.1fG", x / 1e9);
-  if (x >= 1e6) return format("%.2fM", x / 1e6);
-  if (x >= 1e3) return format("%.1fk", x / 1e3);
-  return format("%.0f", x);
 }
 
 std::string clock_time(double seconds) {

@@ -73,8 +73,7 @@ class ProgressBar {
   Clock::time_point start_, shown_;
 };
 
-// "81.3k", "1:23:45"
-std::string short_number(double x);
+// "1:23:45"
 std::string clock_time(double seconds);
 
 }  // namespace ef

@@ -16,9 +16,8 @@ void story(Config& c) {
   c.steps = 2000;
   c.batch = 6;
   c.schedule.peak = 2.5e-3;
-  c.schedule.floor = 0;
   c.schedule.warmup = 100;
-  c.adam.beta2 = 0.99;
+  c.options.set("beta2", 0.99);
   c.probe = "attn.entropy,attn.map,attn.profile,qk.spectrum,resid.rank,resid.cosine";
   c.sample_tokens = 1000;
 }
@@ -34,9 +33,9 @@ void shakespeare(Config& c) {
   c.steps = 2000;
   c.batch = 12;
   c.schedule.peak = 3e-3;
-  c.schedule.floor = 1e-4;
+  c.options.set("min-lr", 1e-4);
   c.schedule.warmup = 100;
-  c.adam.beta2 = 0.99;
+  c.options.set("beta2", 0.99);
 }
 
 // fairseq's transformer_lm as the paper uses it: one layer, one head, Post-LN, 128 channels everywhere,
@@ -59,10 +58,10 @@ void paper(Config& c) {
   c.steps = 50000;
   c.batch = 64;  // 64 x 512 tokens: fairseq's 2,048 tokens x 16 micro-batches
   c.micro_batch = 4;
-  c.optimiser = "fairseq-adam";
-  c.adam.beta2 = 0.98;
-  c.adam.weight_decay = 0.01;
-  c.decay = "all";
+  c.optimiser.rule = "fairseq-adam";
+  c.options.set("beta2", 0.98);
+  c.optimiser.weight_decay = 0.01;
+  c.optimiser.decay = "all";
   c.schedule.name = "inverse-sqrt";
   c.schedule.peak = 5e-4;
   c.schedule.warmup = 4000;

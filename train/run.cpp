@@ -8,6 +8,7 @@
 #include "engine/error.h"
 #include "train/files/files.h"
 #include "train/files/safetensors.h"
+#include "train/text/text.h"
 
 namespace ef {
 namespace {
@@ -15,19 +16,17 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* format = "eigenformer checkpoint 1";
-// The moments stand in the same file as the weights, under the weights' paths behind these.
-constexpr const char* first_moment = "optimiser.first_moment.";
-constexpr const char* second_moment = "optimiser.second_moment.";
+// What the optimiser remembers stands in the same file as the weights, as "optimiser.NAME.PATH".
+std::string key_of(const Optimiser::Memory& memory) {
+  return "optimiser." + memory.name + "." + memory.parameter->path;
+}
 
 std::vector<Index> sizes(const Shape& shape) { return {shape.dims.begin(), shape.dims.begin() + shape.rank}; }
 
-void read_into(const SafetensorsFile& file, const std::string& name, const Parameter& parameter, Real* flat) {
-  const std::vector<Index> expected = sizes(parameter.shape);
-  if (file.shape(name) != expected) {
-    fail("checkpoint: shape of " + name, "another", parameter.shape.str(),
-         "was it saved by another configuration?");
-  }
-  file.read(name, {flat + parameter.offset, static_cast<std::size_t>(parameter.shape.size())});
+void read_into(const SafetensorsFile& file, const std::string& name, const Shape& shape, Real* data) {
+  if (file.shape(name) != sizes(shape))
+    fail("checkpoint: shape of " + name, "another", shape.str(), "was it saved by another configuration?");
+  file.read(name, {data, static_cast<std::size_t>(shape.size())});
 }
 
 RunState state_of(const SafetensorsFile& file, const std::string& path) {
@@ -87,13 +86,10 @@ RunFolder open_run(const std::string& path) {
 void save_checkpoint(const std::string& path, Trainer& trainer, const RunState& state) {
   std::vector<ArrayView> arrays;
   Parameters& parameters = trainer.parameters();
-  const auto add = [&](const std::string& prefix, const Real* flat) {
-    for (const Parameter& p : parameters.list())
-      arrays.push_back({prefix + p.path, sizes(p.shape), flat + p.offset});
-  };
-  add("", parameters.values());
-  add(first_moment, trainer.optimiser().first_moment.data());
-  add(second_moment, trainer.optimiser().second_moment.data());
+  for (const Parameter& p : parameters.list())
+    arrays.push_back({p.path, sizes(p.shape), parameters.values() + p.offset});
+  for (const Optimiser::Memory& memory : trainer.optimiser().memory())
+    arrays.push_back({key_of(memory), sizes(memory.shape), memory.data});
   write_safetensors(path, arrays,
                     {{"format", format},
                      {"version", version()},
@@ -106,17 +102,17 @@ void save_checkpoint(const std::string& path, Trainer& trainer, const RunState& 
 RunState load_checkpoint(const std::string& path, Trainer& trainer) {
   const SafetensorsFile file(path);
   const RunState state = state_of(file, path);
-  for (const Parameter& p : trainer.parameters().list()) {
-    read_into(file, p.path, p, trainer.parameters().values());
-    read_into(file, first_moment + p.path, p, trainer.optimiser().first_moment.data());
-    read_into(file, second_moment + p.path, p, trainer.optimiser().second_moment.data());
-  }
+  for (const Parameter& p : trainer.parameters().list())
+    read_into(file, p.path, p.shape, trainer.parameters().values() + p.offset);
+  for (const Optimiser::Memory& memory : trainer.optimiser().memory())
+    read_into(file, key_of(memory), memory.shape, memory.data);
   return state;
 }
 
 RunState load_weights(const std::string& path, Parameters& parameters) {
   const SafetensorsFile file(path);
-  for (const Parameter& p : parameters.list()) read_into(file, p.path, p, parameters.values());
+  for (const Parameter& p : parameters.list())
+    read_into(file, p.path, p.shape, parameters.values() + p.offset);
   return state_of(file, path);
 }
 

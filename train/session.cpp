@@ -47,6 +47,7 @@ void introduce(Live& live, const Config& config, const Corpus& corpus, const Run
              std::to_string(m.channels) + " channels, feed-forward " + std::to_string(m.ffn) + ", context " +
              std::to_string(m.context) + ", " + m.block + ": " +
              grouped(static_cast<double>(trainer.parameters().count())) + " parameters");
+  if (trainer.optimiser().rules() > 1) live.print("rules    " + trainer.optimiser().describe());
   const MemoryPlan plan = trainer.plan();
   live.print("memory   " + megabytes(plan.total()) + ": weights " + megabytes(plan.weights) + ", optimiser " +
              megabytes(plan.optimiser) + ", gradients " + megabytes(plan.gradients) + ", activations " +
@@ -56,18 +57,20 @@ void introduce(Live& live, const Config& config, const Corpus& corpus, const Run
              ", matmuls in " + config.precision + " at " + short_number(peak) + "FLOP/s in all");
 }
 
-// Options that do nothing, as they belong to an attention that was not chosen.
-void warn_of_idle(Live& live, const ModelConfig& c) {
-  const ModelConfig usual;
-  const auto idle = [&](const char* option, const char* owner, double value, double its_default) {
-    if (value != its_default && c.attention != owner)
-      live.print(std::string("warning: --") + option + " is an option of --attention " + owner +
-                 "; here attention is " + c.attention);
-  };
-  idle("temperature", "temperature", c.temperature, usual.temperature);
-  idle("softcap", "softcap", c.softcap, usual.softcap);
-  idle("start-trace", "trace-start", c.start_trace, usual.start_trace);
-  idle("entropy-reward", "entropy", c.entropy_reward, usual.entropy_reward);
+// Options that do nothing, as they belong to a sibling that was not chosen, or beside others.
+void warn_of_idle(Live& live, const Config& config) {
+  Config copy = config, usual;
+  const FieldList all = fields(copy), defaults = fields(usual);
+  const std::string nothing = idle_reason(config, "regulariser");
+  if (!nothing.empty()) {
+    live.print("warning: --regulariser " + config.model.regulariser + " does nothing: " + nothing);
+    return;
+  }
+  for (const Field& field : all.list) {
+    if (!field.sibling || !field.sibling->set() || field.get() == defaults.find(field.name)->get()) continue;
+    const std::string why = field.sibling->idle();
+    if (!why.empty()) live.print("warning: --" + field.name + " does nothing: " + why);
+  }
 }
 
 // ---- The loop
@@ -110,7 +113,7 @@ class Session {
     watch_->rehearse(*trainer_);
     introduce(*live_, config_, corpus_, run_, *trainer_, peak);
     if (const std::string probes = watch_->describe(); !probes.empty()) live_->print("probes   " + probes);
-    warn_of_idle(*live_, config_.model);
+    warn_of_idle(*live_, config_);
     if (state_.done > 0) live_->print("resumed after step " + std::to_string(state_.done));
     if (out_of_patience()) say_out_of_patience();
 
@@ -166,7 +169,7 @@ class Session {
 
   // Label smoothing is part of what training minimises, but not of validations: the two do not compare.
   bool smoothed() const { return config_.label_smoothing > 0; }
-  bool regularised() const { return config_.model.regulariser.name != "none"; }
+  bool regularised() const { return config_.model.regulariser != "none"; }
   // Returns whether training should go on.
   bool validate() {
     const Evaluation e = trainer_->evaluate(*valid_, trainer_->sequences_at_once());

@@ -29,9 +29,10 @@ Index automatic_micro_batch(const ModelConfig& model, Index parameters, Index se
 
 Trainer::Trainer(const Config& config, Workers& workers) : config_(config), workers_(workers) {
   config_.schedule.total = config.steps;
+  schedule_ = Registry<Schedule>::make(config.schedule.name, config.options);
   const Builder declaring(parameters_, nullptr);
   const Transformer declared(declaring, config.model);
-  Registry<Regulariser>::make(config.model.regulariser.name, declaring / "regulariser", config.model);
+  Registry<Regulariser>::make(config.model.regulariser, declaring / "regulariser", config.model);
   parameters_.allocate();
   parameters_.initialise(config.seed);
   for (const Parameter& p : parameters_.list()) {
@@ -43,7 +44,10 @@ Trainer::Trainer(const Config& config, Workers& workers) : config_(config), work
   const Index most = (config.batch + workers.count() - 1) / workers.count();
   micro_batch_ = config.micro_batch > 0 ? config.micro_batch
                                         : automatic_micro_batch(config.model, parameters_.count(), most);
-  optimiser_ = make_optimiser(config.optimiser, parameters_, config.adam, decay_group(config.decay));
+  OptimiserConfig optimiser = config.optimiser;
+  optimiser.learning_rate = config.schedule.peak;
+  optimiser.options = config.options;
+  optimiser_ = std::make_unique<Optimiser>(parameters_, optimiser, workers.count());
   for (Index worker = 0; worker < workers.count(); ++worker) {
     auto replica = std::make_unique<Replica>();
     replica->gradients = Buffer(parameters_.flat_size());
@@ -51,7 +55,7 @@ Trainer::Trainer(const Config& config, Workers& workers) : config_(config), work
         std::make_unique<Transformer>(Builder(parameters_, replica->gradients.data()), config.model);
     replicas_.push_back(std::move(replica));
   }
-  regulariser_ = Registry<Regulariser>::make(config.model.regulariser.name,
+  regulariser_ = Registry<Regulariser>::make(config.model.regulariser,
                                              Builder(parameters_, nullptr) / "regulariser", config.model);
   Index layer = 0;
   for (const auto& block : model().blocks) {
@@ -141,7 +145,7 @@ StepResult Trainer::step(const Batch& batch, Index done) {
   StepResult result;
   result.loss = loss_and_gradients(batch, done);
   result.regulariser = regulariser_loss_;
-  result.learning_rate = learning_rate(config_.schedule, done);
+  result.learning_rate = schedule_->rate(config_.schedule, done);
   double squares = 0;
   for (const Piece& piece : pieces_) squares += piece.squares;
   result.gradient_norm = std::sqrt(squares);
@@ -151,9 +155,8 @@ StepResult Trainer::step(const Batch& batch, Index done) {
   const bool clips = config_.clip > 0 && result.gradient_norm > config_.clip;
   const double gradient_scale = clips ? config_.clip / result.gradient_norm : 1;
   workers_.run([&](Index worker) {
-    const Share slice = share_of(parameters_.flat_size(), worker, workers_.count(), 16);
-    optimiser_->update(parameters_.values(), gradients(), slice.first, slice.last, done + 1,
-                       result.learning_rate, gradient_scale);
+    optimiser_->update(worker, parameters_.values(), gradients(), done + 1, result.learning_rate,
+                       gradient_scale);
   });
   step_seconds_ += seconds_since(start);
   return result;
@@ -281,7 +284,7 @@ std::size_t resident_bytes() {
 
 MemoryPlan Trainer::plan() const {
   const std::size_t flat = static_cast<std::size_t>(parameters_.flat_size()) * sizeof(Real);
-  MemoryPlan plan{flat, 2 * flat, flat * replicas_.size(), 0, 0};
+  MemoryPlan plan{flat, optimiser_->bytes(), flat * replicas_.size(), 0, 0};
   for (const auto& replica : replicas_) {
     plan.activations += replica->tape.activations().bytes_peak();
     plan.activation_gradients += replica->tape.gradients().bytes_peak();

@@ -5,13 +5,15 @@
 //   1. each worker runs forward and backward over its share of the batch's sequences, in micro-batches,
 //      adding to its own gradients; the first one adds those of the regulariser;
 //   2. each adds up its pieces of all workers' gradients, in the order of the workers;
-//   3. each updates one slice of the weights.
+//   3. each updates its part of the weights.
 // Sums are always taken in the same order, so a run is repeated to the bit by the same number of workers.
 #pragma once
 #include <memory>
 #include <vector>
 
 #include "data/batches.h"
+#include "engine/optimisers/optimiser.h"
+#include "engine/schedule.h"
 #include "engine/tape.h"
 #include "engine/workers.h"
 #include "models/probes/probes.h"
@@ -85,7 +87,7 @@ class Trainer {
   double regulariser_share() const { return step_seconds_ > 0 ? regulariser_seconds_ / step_seconds_ : 0; }
 
   Parameters& parameters() { return parameters_; }
-  Optimiser& optimiser() { return *optimiser_; }
+  const Optimiser& optimiser() const { return *optimiser_; }
   const Real* gradients() const { return replicas_.front()->gradients.data(); }
   const Transformer& model() const { return *replicas_.front()->model; }
   Tape& tape() { return replicas_.front()->tape; }
@@ -117,6 +119,7 @@ class Trainer {
   Parameters parameters_;
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::unique_ptr<Optimiser> optimiser_;
+  std::unique_ptr<Schedule> schedule_;
   std::unique_ptr<Regulariser> regulariser_;
   double regulariser_loss_ = 0, regulariser_seconds_ = 0, step_seconds_ = 0;
   Buffer values_before_;  // empty unless kept

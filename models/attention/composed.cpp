@@ -21,14 +21,16 @@ struct ComposedAttention : SoftmaxAttention {
   }
 };
 
+const Option<double> cap_option("softcap", 30, above(0), "logits stay within +- softcap");
+const Option<double> reward_option("entropy-reward", 0.01, any_number(), "strength of the reward");
+
 // Logits s become c tanh(s / c): they stay within +- c, and keep their order (Gemma 2, Gemma Team 2024, with
 // c = 50 in attention).
 struct SoftcapAttention : ComposedAttention {
   double cap;
 
-  SoftcapAttention(const Builder& b, const ModelConfig& c) : ComposedAttention(b, c), cap(c.softcap) {
-    if (!(cap > 0)) fail("softcap", std::to_string(cap), "above 0");
-  }
+  SoftcapAttention(const Builder& b, const ModelConfig& c)
+      : ComposedAttention(b, c), cap(cap_option(c.options)) {}
   Tensor logits_of(const Tensor& products) const override { return soft_cap(products, cap); }
 
   std::vector<QKProduct> qk() const override {
@@ -48,7 +50,7 @@ struct EntropyAttention : ComposedAttention {
   double strength;
 
   EntropyAttention(const Builder& b, const ModelConfig& c)
-      : ComposedAttention(b, c), strength(c.entropy_reward) {}
+      : ComposedAttention(b, c), strength(reward_option(c.options)) {}
   Tensor pattern_of(const Tensor& logits) const override {
     const Tensor pattern = causal_softmax(logits);
     Tape::current().add_penalty(ef::scale(mean_entropy(pattern), Real(-strength)));
@@ -56,8 +58,10 @@ struct EntropyAttention : ComposedAttention {
   }
 };
 
-const Registered<Attention, SoftcapAttention> softcap("softcap", "logits stay within +- --softcap, by tanh");
-const Registered<Attention, EntropyAttention> entropy("entropy", "the loss rewards the pattern's entropy");
+const Registered<Attention, SoftcapAttention> softcap("softcap", "logits stay within +- --softcap, by tanh",
+                                                      {cap_option});
+const Registered<Attention, EntropyAttention> entropy("entropy", "the loss rewards the pattern's entropy",
+                                                      {reward_option});
 
 }  // namespace
 }  // namespace ef

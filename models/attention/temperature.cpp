@@ -5,15 +5,16 @@
 namespace ef {
 namespace {
 
+const Option<double> option("temperature", 1, above(0), "logits are divided by it");
+
 struct TemperatureAttention : SoftmaxAttention {
   TemperatureAttention(const Builder& b, const ModelConfig& c) : SoftmaxAttention(b, c) {
-    if (!(c.temperature > 0)) fail("temperature", std::to_string(c.temperature), "above 0");
-    scale /= c.temperature;
+    scale /= option(c.options);
   }
 };
 
 const Registered<Attention, TemperatureAttention> temperature("temperature",
-                                                              "logits divided by --temperature");
+                                                              "logits divided by --temperature", {option});
 
 }  // namespace
 }  // namespace ef

@@ -14,13 +14,13 @@
 namespace ef {
 namespace {
 
+const Option<double> option("start-trace", 16, any_number(), "tr W of each head at the start");
+
 struct TraceStartAttention : SoftmaxAttention {
   double wanted;  // c
 
   TraceStartAttention(const Builder& b, const ModelConfig& c)
-      : SoftmaxAttention(b, c), wanted(c.start_trace) {
-    if (!std::isfinite(wanted)) fail("start trace", std::to_string(wanted), "a finite number");
-  }
+      : SoftmaxAttention(b, c), wanted(option(c.options)) {}
 
   void start(const Random&) override {
     for (const QKProduct& product : qk()) start_head(product);
@@ -61,7 +61,8 @@ struct TraceStartAttention : SoftmaxAttention {
 };
 
 const Registered<Attention, TraceStartAttention> trace_start("trace-start",
-                                                             "softmax, but tr W starts at --start-trace");
+                                                             "softmax, but tr W starts at --start-trace",
+                                                             {option});
 
 }  // namespace
 }  // namespace ef

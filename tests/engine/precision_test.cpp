@@ -84,9 +84,6 @@ TEST_CASE("precision: a name that is none, and a machine without tiles, are told
   CHECK_FALSE(fs::exists(folder / "runs"));  // nothing was written
   const Outcome exact = run("train " + rest);
   unsetenv("EIGENFORMER_NO_TILES");
-  CHECK(contains(run("train --matmul tiles " + rest).text, "--precision split3 is as exact as float32"));
-  CHECK(contains(run("train --matmul openblas --precision bf16 " + rest).text,
-                 "OpenBLAS multiplies in float32"));
   CHECK(outcome.status == 2);
   CHECK(contains(outcome.text, "precision split2 needs AMX or AVX512-BF16: EIGENFORMER_NO_TILES=1"));
   CHECK(exact.status == 0);  // float32 asks for nothing
@@ -127,9 +124,10 @@ TEST_CASE("precision: the gradients of one step", "[precision]") {
 TEST_CASE("precision: value and gradient of a regulariser are those of float32, to the bit", "[precision]") {
   for (const char* measure : {"frobenius", "logit-variance", "trace", "variance"}) {
     Config config = small();
-    config.model.regulariser.name = "locater";
-    config.model.regulariser.scale = measure;
-    config.model.regulariser.strength = config.model.regulariser.hold = 0.01;
+    config.model.regulariser = "locater";
+    config.model.options.set("scale", measure);
+    config.model.options.set("strength", 0.01);
+    config.model.options.set("hold", 0.01);
     const auto term = [&](const std::string& precision) {  // the gradients, and the value behind them
       const InPrecision chosen(precision);
       Workers threads(1);

@@ -11,7 +11,6 @@ namespace {
 
 using Role = Prediction::Role;
 using Direction = Prediction::Direction;
-using Status = ClaimSummary::Status;
 
 const std::vector<double> lower = {-1, -1.1, -0.9}, noise = {-1, 1, 0.5};
 
@@ -193,7 +192,7 @@ TEST_CASE("checks are judged by the plain interval, secondary ones not at all, a
   CHECK(summary.predictions[0].t.high < 0);  // it would be contradicted
   CHECK(family_of(plans.summaries).primaries == 1);
   const ClaimSummary claim = judge_claims(plans.summaries).at(0);
-  CHECK(claim.training.status == Status::reproduced);
+  CHECK(claim.training.judgement == Judgement::holds);
   CHECK(claim.training.primaries == 1);
   CHECK(claim.predictions.size() == 2);  // without checks
 
@@ -292,26 +291,27 @@ TEST_CASE("a claim: reproduced, in part, mixed, contradicted, undecided, not fin
     const char *name, *direction;
     std::vector<double> differences;
   };
-  const auto check = [](const std::vector<Task>& tasks, Status status, const std::string& words) {
+  const auto check = [](const std::vector<Task>& tasks, Judgement status, const std::string& words) {
     Plans plans;
     for (const Task& task : tasks) plans.add(task.name, task.direction, task.differences);
     const ClaimSummary claim = judge_claims(plans.summaries).at(0);
     CHECK(claim.training.words == words);
-    CHECK(claim.training.status == status);
+    CHECK(claim.training.judgement == status);
     CHECK(claim.training.primaries == tasks.size());
-    CHECK(claim.theory.status == Status::not_asked);
+    CHECK(claim.theory.judgement == Judgement::not_asked);
   };
   const Task yes{"yes", "lower", lower}, too{"too", "lower", lower}, no{"no", "higher", lower},
       open{"open", "lower", noise}, half{"half", "lower", {-1}}, idle{"idle", "lower", {}};
-  check({yes}, Status::reproduced, "reproduced: holds on yes");
-  check({yes, too}, Status::reproduced, "reproduced: holds on yes and too");
-  check({yes, open, too}, Status::partly, "in part: holds on yes and too (2 of 3 tasks); undecided on open");
-  check({yes, no}, Status::mixed, "mixed: holds on yes (1 of 2 tasks); contradicted on no");
-  check({no, open}, Status::contradicted, "contradicted on no; undecided on open");
-  check({open}, Status::undecided, "undecided on open");
-  check({half}, Status::unfinished, "not finished: 0 of 1 task judged so far");
-  check({idle}, Status::not_run, "not run yet");
-  check({no, idle}, Status::unfinished, "not finished: contradicted on no; 1 of 2 tasks judged so far");
+  check({yes}, Judgement::holds, "reproduced: holds on yes");
+  check({yes, too}, Judgement::holds, "reproduced: holds on yes and too");
+  check({yes, open, too}, Judgement::partly,
+        "in part: holds on yes and too (2 of 3 tasks); undecided on open");
+  check({yes, no}, Judgement::mixed, "mixed: holds on yes (1 of 2 tasks); contradicted on no");
+  check({no, open}, Judgement::contradicted, "contradicted on no; undecided on open");
+  check({open}, Judgement::undecided, "undecided on open");
+  check({half}, Judgement::unfinished, "not finished: 0 of 1 task judged so far");
+  check({idle}, Judgement::not_run, "not run yet");
+  check({no, idle}, Judgement::unfinished, "not finished: contradicted on no; 1 of 2 tasks judged so far");
   Plans plans;
   json plan = two_arms(3);
   plan["predictions"] = json::array({predicts_as("check", "lower", 0)});
@@ -332,7 +332,7 @@ TEST_CASE("the paper's claims come first, and two plans must say a claim alike",
   CHECK(claims[0].claim.id == "c");
   CHECK(claims[1].claim.id == "of-paper");
   CHECK(claims[2].claim.id == "of-ours");
-  CHECK(claims[2].training.status == Status::not_asked);
+  CHECK(claims[2].training.judgement == Judgement::not_asked);
   // Of a plan without results, no table of dashes.
   const std::string text = summary_text(both), markdown = summary_markdown(both);
   CHECK(contains(text, "==== other: 2 arms x 3 seeds x 40 updates\nA test.\n\nNot run yet.\n"));
@@ -362,7 +362,7 @@ TEST_CASE("theory is a family and a column of its own", "[experiment]") {
   CHECK(claims[0].training.words == "in part: holds on one (1 of 2 tasks); undecided on two");
   CHECK(claims[0].theory.words == "contradicted on random walks");
   CHECK(claims[0].predictions.back().adjusted == Approx(0.04));  // 2 x .02, of three without the least
-  CHECK(claims[1].training.status == Status::not_asked);
+  CHECK(claims[1].training.judgement == Judgement::not_asked);
   CHECK(claims[1].theory.words == "reproduced: holds on random walks");
   CHECK(claims[1].theory.primaries == 1);
   // Training is judged as without theory.
@@ -385,10 +385,10 @@ TEST_CASE("theory is a family and a column of its own", "[experiment]") {
   const std::vector<Claim> shown = claims_of(results, theory);
   REQUIRE(shown.size() == 2);
   REQUIRE(shown[0].findings.size() == 2);
-  CHECK(shown[0].findings[0].verdict == Claim::Verdict::in_part);
-  CHECK(shown[0].findings[1].verdict == Claim::Verdict::contradicted);
+  CHECK(shown[0].findings[0].verdict == Judgement::partly);
+  CHECK(shown[0].findings[1].verdict == Judgement::contradicted);
   CHECK(shown[0].findings[1].reason == "In theory: contradicted on random walks.");
-  CHECK(shown[1].findings[0].verdict == Claim::Verdict::not_asked);
+  CHECK(shown[1].findings[0].verdict == Judgement::not_asked);
   CHECK(shown[1].findings[0].reason.empty());  // the badge says it
 }
 
@@ -437,12 +437,14 @@ TEST_CASE("options that do nothing are known, and why", "[experiment]") {
        {"strength", "hold", "scale", "mean", "target", "reg-layers", "reg-heads", "reg-warmup"}) {
     INFO(option);
     CHECK(reason("", option) == "regulariser is none");
-    CHECK(reason("--regulariser l2-qk", option) == "strength is 0");
-    CHECK(reason("--regulariser locater --mean target", option) == "strength and hold are 0");
+    const bool of_l2 = std::string(option) == "strength" || std::string(option).starts_with("reg-");
+    CHECK(reason("--regulariser l2-qk --strength 0", option) ==
+          (of_l2 ? "strength is 0" : "regulariser is l2-qk"));
+    CHECK(reason("--regulariser locater --strength 0 --mean target", option) == "strength and hold are 0");
     CHECK(reason("--regulariser locater --strength 1 --hold 1 --mean target", option) == "");
   }
   CHECK(reason("", "regulariser") == "");
-  CHECK(reason("--regulariser l2-qk", "regulariser") == "strength is 0");
+  CHECK(reason("--regulariser l2-qk --strength 0", "regulariser") == "strength is 0");
   CHECK(reason("--regulariser l2-qk --strength 1", "regulariser") == "");
   CHECK(reason("--regulariser l2-qk --strength 1", "hold") == "regulariser is l2-qk");
   CHECK(reason("--regulariser l2-qk --strength 1", "reg-layers") == "");
@@ -471,7 +473,7 @@ TEST_CASE("arms that differ in idle options only say nothing, whatever their res
   };
   CHECK(why("", "--softcap 20") == "its options are idle: --softcap");
   CHECK(why("", "--strength 1 --reg-warmup 9") == "its options are idle: --strength, --reg-warmup");
-  CHECK(why("", "--regulariser locater --mean target --target 16") ==
+  CHECK(why("", "--regulariser locater --strength 0 --mean target --target 16") ==
         "its options are idle: --regulariser, --mean, --target");
   CHECK(why("--regulariser locater --hold 1 --mean initial",
             "--regulariser locater --hold 1 --mean initial --target 16") == "its options are idle: --target");
@@ -493,7 +495,7 @@ TEST_CASE("arms that differ in idle options only say nothing, whatever their res
   CHECK(std::isnan(p.p));
   CHECK(family_of(plans.summaries).primaries == 0);
   const ClaimSummary claim = judge_claims(plans.summaries)[0];
-  CHECK(claim.training.status == Status::not_asked);
+  CHECK(claim.training.judgement == Judgement::not_asked);
   CHECK(claim.training.words ==
         "not asked; small: says nothing: 'b' does what 'a' does: its options are idle: --softcap");
   CHECK(contains(summary_text(plans.summaries),

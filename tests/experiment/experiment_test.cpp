@@ -1,5 +1,5 @@
 // Plans that are refused, and planted results with known verdicts.
-#include "train/experiment/experiment.h"
+#include "train/experiment/summary.h"
 
 #include "tests/planted.h"
 #include "train/experiment/page.h"
@@ -33,8 +33,8 @@ TEST_CASE("a plan is read as it is written", "[experiment]") {
   const char* names[] = {"locater frobenius 8", "locater frobenius 16.5", "locater variance 8",
                          "locater variance 16.5"};
   for (std::size_t i = 0; i < 4; ++i) CHECK(read.arms[i + 2].name == names[i]);
-  CHECK(read.arms[3].config.model.regulariser.target == 16.5);
-  CHECK(read.arms[4].config.model.regulariser.scale == "variance");
+  CHECK(*read.arms[3].config.model.options.find("target") == "16.5");
+  CHECK(*read.arms[4].config.model.options.find("scale") == "variance");
   CHECK(read.predictions[0].against == "plain");
   CHECK(result_name("locater frobenius 16.5", 3) == "locater-frobenius-16.5-seed3");
 }
@@ -224,11 +224,11 @@ TEST_CASE("a page of a plan shows verdicts, differences and what failed", "[expe
   const std::vector<Claim> claims = claims_of({p});
   REQUIRE(claims.size() == 1);
   REQUIRE(claims[0].findings.size() == 1);  // no theory was given
-  CHECK(claims[0].findings[0].verdict == Claim::Verdict::reproduced);
+  CHECK(claims[0].findings[0].verdict == Judgement::holds);
   CHECK(claims[0].findings[0].reason == "Reproduced: holds on small.");
   REQUIRE(claims[0].predictions.size() == 2);
   CHECK(claims[0].predictions[0].judged);
-  CHECK(claims[0].predictions[0].verdict == Claim::Verdict::reproduced);
+  CHECK(claims[0].predictions[0].verdict == Judgement::holds);
   CHECK_FALSE(claims[0].predictions[1].judged);  // the second of its claim is secondary
   CHECK(claims[0].predictions[0].effect == Approx(-1));
   CHECK(contains(claims[0].command, "experiment " + plan.path));
@@ -325,9 +325,9 @@ TEST_CASE("the page of a plan that is half done: not finished, in the badge and 
   p.summary = summarise(plan, p.results);
   const std::vector<Claim> claims = claims_of({p});
   REQUIRE(claims.size() == 1);
-  CHECK(claims[0].findings.at(0).verdict == Claim::Verdict::unfinished);
+  CHECK(claims[0].findings.at(0).verdict == Judgement::unfinished);
   CHECK(claims[0].findings.at(0).reason == "Not finished: 0 of 1 task judged so far.");
-  CHECK(claims[0].predictions.at(0).verdict == Claim::Verdict::unfinished);
+  CHECK(claims[0].predictions.at(0).verdict == Judgement::unfinished);
   CHECK(claims[0].predictions.at(0).detail ==
         "Validation loss, b against a: lower predicted; not finished: 2 of 3 pairs");
 }

@@ -3,7 +3,7 @@
 
 #include "tests/plans.h"
 #include "tests/programs.h"
-#include "train/experiment/experiment.h"
+#include "train/experiment/summary.h"
 #include "train/watch.h"
 
 using namespace ef;
@@ -248,7 +248,8 @@ TEST_CASE("an arm that fails is a result, a mistake ends the sweep", "[experimen
   CHECK(results[1].failure.starts_with("step " + std::to_string(results[1].steps + 1) + ":"));
   CHECK(run("experiment " + start_line(folder, "a")).status == 0);  // it is not run again
 
-  plan["arms"]["rms"] = "--reg-layers 5 --regulariser l2-qk";  // known only when the model is built
+  plan["arms"]["rms"] =
+      "--reg-layers 5 --regulariser l2-qk --strength 1";  // known only when the model is built
   folder.write("plan.json", plan.dump());
   const Outcome mistake = run("experiment " + start_line(folder, "b"));
   CHECK(mistake.status == 2);

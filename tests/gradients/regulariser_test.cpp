@@ -3,6 +3,7 @@
 #include "models/regulariser.h"
 #include "engine/matmul/blas.h"
 #include "tests/helpers.h"
+#include "tests/regularisers.h"
 
 using namespace ef;
 
@@ -16,14 +17,14 @@ struct Fixture {
   std::unique_ptr<Regulariser> regulariser;
   Tape tape;
 
-  explicit Fixture(RegulariserConfig r, Index layers = 2, Index heads = 2, Index channels = 8) {
+  explicit Fixture(RegulariserOptions r, Index layers = 2, Index heads = 2, Index channels = 8) {
     config.vocab = 5;
     config.context = 3;
     config.layers = layers;
     config.heads = heads;
     config.channels = channels;
     config.ffn = 8;
-    config.regulariser = r;
+    r.put(config);
     const Transformer declare(Builder(parameters, nullptr), config);
     Registry<Regulariser>::make(r.name, Builder(parameters, nullptr) / "regulariser", config);
     parameters.allocate();
@@ -51,8 +52,8 @@ struct Fixture {
   }
 };
 
-RegulariserConfig locater(const std::string& scale, double strength, double hold) {
-  RegulariserConfig r;
+RegulariserOptions locater(const std::string& scale, double strength, double hold) {
+  RegulariserOptions r;
   r.name = "locater";
   r.scale = scale;
   r.strength = strength;
@@ -143,20 +144,20 @@ TEST_CASE("LocAteR's terms are what the formulas say", "[regulariser]") {
 }
 
 TEST_CASE("gradients of regularisers agree with central differences", "[regulariser]") {
-  std::vector<RegulariserConfig> all;
+  std::vector<RegulariserOptions> all;
   for (const char* scale : {"frobenius", "logit-variance", "trace", "variance"}) {
     all.push_back(locater(scale, 0.7, 0));
     all.push_back(locater(scale, 0.7, 0.3));
   }
-  RegulariserConfig l2;
+  RegulariserOptions l2;
   l2.name = "l2-qk";
   l2.strength = 0.5;
   all.push_back(l2);
-  RegulariserConfig some = locater("frobenius", 0.7, 0.3);
+  RegulariserOptions some = locater("frobenius", 0.7, 0.3);
   some.layers = "1";
   some.heads = "0";
   all.push_back(some);
-  for (const RegulariserConfig& r : all) {
+  for (const RegulariserOptions& r : all) {
     INFO(r.name << " " << r.scale << " layers " << r.layers);
     Fixture f(r);
     f.regulariser->prepare(*f.model, 0);
@@ -189,7 +190,7 @@ TEST_CASE("gradients of regularisers agree with central differences", "[regulari
 }
 
 TEST_CASE("what the mean is held at", "[regulariser]") {
-  RegulariserConfig r = locater("frobenius", 0, 1);
+  RegulariserOptions r = locater("frobenius", 0, 1);
   const auto trace = [](Fixture& f) { return f.model->qk()[0].trace(); };
   const auto held = [](Fixture& f) {
     return static_cast<double>(f.parameters.at("regulariser.held_mean").data[0]);
@@ -243,7 +244,7 @@ TEST_CASE("what the mean is held at", "[regulariser]") {
 }
 
 TEST_CASE("strength and hold grow over the warm-up", "[regulariser]") {
-  RegulariserConfig r = locater("frobenius", 0.7, 0.3);
+  RegulariserOptions r = locater("frobenius", 0.7, 0.3);
   r.warmup = 10;
   Fixture f(r);
   f.regulariser->prepare(*f.model, 0);
@@ -260,7 +261,7 @@ TEST_CASE("nothing is added where nothing is asked for", "[regulariser]") {
 }
 
 TEST_CASE("the literal trace warns, and stops where it runs away", "[regulariser]") {
-  RegulariserConfig literal = locater("trace", 1, 0);
+  RegulariserOptions literal = locater("trace", 1, 0);
   literal.mean = "running";
   literal.target = 0;
   Fixture f(literal, 1, 1, 8);
@@ -303,72 +304,65 @@ TEST_CASE("LocAteR's minimum has the trace that its formula says", "[regulariser
 
 TEST_CASE("a hold that is too weak for its strength is named", "[regulariser]") {
   const auto warnings = [](auto change) {
-    RegulariserConfig r = locater("frobenius", 0.7, 0.1);
+    RegulariserOptions r = locater("frobenius", 0.7, 0.1);
     change(r);
     return Fixture(r, 1, 1, 8).regulariser->warnings;
   };
-  const std::vector<std::string> weak = warnings([](RegulariserConfig&) {});
+  const std::vector<std::string> weak = warnings([](RegulariserOptions&) {});
   REQUIRE(weak.size() == 1);
   CHECK(contains(weak[0], "hold 0.1 is weak beside strength 0.7"));
   CHECK(contains(weak[0], "53 %"));  // 1 / (1 + 0.7 / 0.8)
   CHECK(contains(weak[0], "with hold 0.79, 90 %"));
-  const auto change_mean = [](RegulariserConfig& r, const char* mean) {
+  const auto change_mean = [](RegulariserOptions& r, const char* mean) {
     r.mean = mean;
     r.target = 0;
   };
-  CHECK(warnings([&](RegulariserConfig& r) { change_mean(r, "initial"); }).size() == 1);
-  CHECK(warnings([](RegulariserConfig& r) { r.hold = 0; }).size() == 1);
-  CHECK(warnings([](RegulariserConfig& r) { r.hold = 0.8; }).empty());
-  CHECK(warnings([&](RegulariserConfig& r) { change_mean(r, "running"); }).empty());
-  CHECK(warnings([](RegulariserConfig& r) { r.target = 0; }).empty());
-  CHECK(warnings([](RegulariserConfig& r) { r.scale = "variance"; }).empty());
+  CHECK(warnings([&](RegulariserOptions& r) { change_mean(r, "initial"); }).size() == 1);
+  CHECK(warnings([](RegulariserOptions& r) { r.hold = 0; }).size() == 1);
+  CHECK(warnings([](RegulariserOptions& r) { r.hold = 0.8; }).empty());
+  CHECK(warnings([&](RegulariserOptions& r) { change_mean(r, "running"); }).empty());
+  CHECK(warnings([](RegulariserOptions& r) { r.target = 0; }).empty());
+  CHECK(warnings([](RegulariserOptions& r) { r.scale = "variance"; }).empty());
 }
 
-TEST_CASE("what does nothing is said to do nothing", "[regulariser]") {
-  const auto warns = [](const char* name, double strength, double hold, const char* mean, double target,
-                        const char* words) {
-    RegulariserConfig r = locater("frobenius", strength, hold);
-    r.name = name;
+TEST_CASE("a regulariser that does nothing, and options that do nothing, say why", "[regulariser]") {
+  const auto why = [](const char* name, double strength, double hold, const char* mean) {
+    RegulariserOptions r = locater("frobenius", strength, hold);
     r.mean = mean;
-    r.target = target;
-    const std::vector<std::string> warnings = Fixture(r, 1, 1, 8).regulariser->warnings;
-    INFO(name << " " << words);
-    REQUIRE(warnings.size() == (*words == 0 ? 0 : 1));
-    if (*words != 0) CHECK(contains(warnings[0], words));
+    ModelConfig config;
+    r.put(config);
+    const auto& sibling = Registry<Regulariser>::find(name);
+    std::string reasons = sibling.idle ? sibling.idle(config.options) : "";
+    for (const Declaration& option : sibling.options)
+      if (option.idle && !option.idle(config.options).empty())
+        reasons += " " + option.name + ": " + option.idle(config.options);
+    return reasons;
   };
-  warns("none", 0, 0, "running", 0, "");
-  warns("none", 0.1, 0, "running", 0, "no regulariser");
-  warns("none", 0, 0.1, "running", 0, "no regulariser");
-  warns("l2-qk", 0.1, 0, "running", 0, "");
-  warns("l2-qk", 0, 0, "running", 0, "strength is 0");
-  warns("l2-qk", 0.1, 0.1, "running", 0, "hold does nothing");
-  warns("locater", 0, 0, "running", 0, "strength and hold are 0");
-  warns("locater", 0, 0.1, "running", 16, "target does nothing");
-  warns("locater", 0, 0.1, "target", 16, "");
-  RegulariserConfig nowhere = locater("frobenius", 0, 0.1);
-  nowhere.mean = "initial";
-  nowhere.target = 0;
-  nowhere.target_warmup = 5;
-  const std::vector<std::string> warnings = Fixture(nowhere, 1, 1, 8).regulariser->warnings;
-  REQUIRE(warnings.size() == 1);
-  CHECK(contains(warnings[0], "warm-up does nothing"));
+  CHECK(why("none", 0, 0, "running") == "");
+  CHECK(why("l2-qk", 0.1, 0, "running") == "");
+  CHECK(why("l2-qk", 0, 0, "running") == "strength is 0");
+  CHECK(contains(why("locater", 0, 0, "target"), "strength and hold are 0"));
+  CHECK(why("locater", 0.1, 0, "target") == " mean: hold is 0 target: hold is 0 target-warmup: hold is 0");
+  CHECK(why("locater", 0, 0.1, "running") ==
+        " scale: strength is 0 target: mean is running target-warmup: mean is running");
+  CHECK(why("locater", 0.1, 0.1, "target") == "");
 }
 
 TEST_CASE("mistakes in the choice of regularisers are refused", "[regulariser]") {
   const auto build = [](auto change) {
     return [change] {
-      RegulariserConfig r = locater("frobenius", 1, 0);
+      RegulariserOptions r = locater("frobenius", 1, 0);
       change(r);
       Fixture f(r);
     };
   };
-  check_throws(build([](RegulariserConfig& r) { r.name = "locator"; }), {"did you mean locater?"});
-  check_throws(build([](RegulariserConfig& r) { r.scale = "spectral"; }), {"scale", "'spectral'"});
-  check_throws(build([](RegulariserConfig& r) { r.mean = "none"; }), {"mean", "'none'"});
-  check_throws(build([](RegulariserConfig& r) { r.strength = -1; }), {"strength"});
-  check_throws(build([](RegulariserConfig& r) { r.target_warmup = -1; }), {"target-warmup", "-1"});
-  check_throws(build([](RegulariserConfig& r) { r.layers = "2"; }), {"layers", "'2'", "0 to 1"});
-  check_throws(build([](RegulariserConfig& r) { r.heads = "0,x"; }), {"heads", "'0,x'"});
-  check_throws(build([](RegulariserConfig& r) { r.heads = ""; }), {"heads"});
+  check_throws(build([](RegulariserOptions& r) { r.name = "locator"; }), {"did you mean locater?"});
+  check_throws(build([](RegulariserOptions& r) { r.scale = "spectral"; }), {"scale", "'spectral'"});
+  check_throws(build([](RegulariserOptions& r) { r.mean = "none"; }), {"mean", "'none'"});
+  check_throws(build([](RegulariserOptions& r) { r.strength = -1; }), {"strength"});
+  check_throws(build([](RegulariserOptions& r) { r.target_warmup = -1; }), {"target-warmup", "-1"});
+  check_throws(build([](RegulariserOptions& r) { r.layers = "2"; }), {"layers", "'2'", "0 to 1"});
+  check_throws(build([](RegulariserOptions& r) { r.heads = "0,x"; }), {"heads", "'0,x'"});
+  check_throws(build([](RegulariserOptions& r) { r.heads = ""; }), {"heads"});
   CHECK(selection("layers", "0,2", 3) == std::vector<bool>{true, false, true});
 }

@@ -113,7 +113,7 @@ const std::vector<std::string> paths = {"q", "k", "v", "out"};
 TEST_CASE("qk() and the pattern agree wherever nothing is left out", "[rivals]") {
   ModelConfig config = small();
   config.bias = false;
-  config.temperature = 1.7;
+  config.options.set("temperature", 1.7);
   const Index c = config.channels, d = c / config.heads;
   for (const char* name :
        {"softmax", "temperature", "sigma-reparam", "spectral-norm", "mimetic", "trace-start", "entropy"}) {
@@ -158,9 +158,9 @@ TEST_CASE("qk() says what it leaves out", "[rivals]") {
 
 TEST_CASE("a rival refuses settings that make no sense", "[rivals]") {
   ModelConfig config = small();
-  config.temperature = 0;
+  config.options.set("temperature", 0);
   check_throws([&] { Layer("temperature", config); }, {"temperature", "above 0"});
-  config.softcap = -1;
+  config.options.set("softcap", -1);
   check_throws([&] { Layer("softcap", config); }, {"softcap", "above 0"});
 }
 
@@ -299,7 +299,7 @@ TEST_CASE("temperature 1 is softmax bit for bit, 2 halves the logits", "[rivals]
   CHECK(a.pattern == b.pattern);
   CHECK(softmax.gradient("q.weight") == one.gradient("q.weight"));
 
-  config.temperature = 2;
+  config.options.set("temperature", 2);
   Layer two("temperature", config);
   Values half = logit_differences(a.pattern);
   for (Real& s : half) s /= 2;
@@ -309,7 +309,7 @@ TEST_CASE("temperature 1 is softmax bit for bit, 2 halves the logits", "[rivals]
 
 TEST_CASE("softcap bounds the logits", "[rivals]") {
   ModelConfig config = small();
-  config.softcap = 1.5;
+  config.options.set("softcap", 1.5);
   Layer layer("softcap", config);
   layer.multiply("q.weight", 10);
   Leaf x = some_tokens();
@@ -336,8 +336,8 @@ TEST_CASE("softcap bounds the logits", "[rivals]") {
 
 TEST_CASE("softcap with a huge cap, and entropy with strength 0, are softmax", "[rivals]") {
   ModelConfig config = small();
-  config.softcap = 1e6;
-  config.entropy_reward = 0;
+  config.options.set("softcap", 1e6);
+  config.options.set("entropy-reward", 0);
   Leaf x = some_tokens(2, 70);  // longer than the fused op's blocks
   Layer softmax("softmax", config), softcap("softcap", config), entropy("entropy", config);
   const Result expected = run(softmax, x.constant());
@@ -361,9 +361,9 @@ TEST_CASE("softcap with a huge cap, and entropy with strength 0, are softmax", "
 
 TEST_CASE("entropy: the penalty is the mean entropy of the pattern's rows, rewarded", "[rivals]") {
   ModelConfig config = small();
-  config.entropy_reward = 0;
+  config.options.set("entropy-reward", 0);
   Layer without("entropy", config);
-  config.entropy_reward = 0.8;
+  config.options.set("entropy-reward", 0.8);
   Layer with("entropy", config);
   Leaf x = some_tokens();
   const double loss = run(without, x.constant()).loss;
@@ -509,11 +509,11 @@ TEST_CASE("mimetic: the start of q and k is a function of the Random alone", "[r
 
 TEST_CASE("trace-start: every head has the trace that was asked for", "[rivals]") {
   ModelConfig config = small();
-  CHECK(config.start_trace == 16);
+
   const Layer softmax("softmax", config);
   for (const double wanted : {16.0, 3.0, 0.0, -16.0}) {
     INFO(wanted);
-    config.start_trace = wanted;
+    config.options.set("start-trace", wanted);
     Layer layer("trace-start", config);
     for (Index head = 0; head < 2; ++head) {
       const QKProduct now = layer.attention->qk()[static_cast<std::size_t>(head)];
@@ -563,7 +563,7 @@ TEST_CASE("trace-start: a head that is orthogonal to begin with; traces out of r
   CHECK(start_from(1, 0) == Approx(16).epsilon(1e-14));  // t = 0: the equation is linear
   // t = -1, n = 6: at most -1 + 36 / 4 = 8
   check_throws([&] { start_from(-1, 1); }, {"start trace", "head 0", "16", "at most 8", "--start-trace"});
-  config.start_trace = -16;
+  config.options.set("start-trace", -16);
   Layer negative("trace-start", config);
   negative.fill("q.weight", 1);
   negative.fill("k.weight", 1);  // t = n / 2 = 64: W_Q = W_K has no negative trace along this line
@@ -571,8 +571,8 @@ TEST_CASE("trace-start: a head that is orthogonal to begin with; traces out of r
   negative.fill("q.weight", 0);
   negative.fill("k.weight", 0);
   check_throws([&] { negative.attention->start({}); }, {"start trace", "all zero"});
-  config.start_trace = std::nan("");
-  check_throws([&] { Layer("trace-start", config); }, {"start trace", "finite"});
+  config.options.set("start-trace", std::nan(""));
+  check_throws([&] { Layer("trace-start", config); }, {"--start-trace", "a number"});
 }
 
 // ---- What holds for all of them

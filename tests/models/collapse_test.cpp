@@ -1,6 +1,7 @@
 // Entropy collapse, made to happen and undone. Seeds are fixed; the margins are far from what is measured.
 #include "models/probes/probes.h"
 #include "tests/helpers.h"
+#include "tests/regularisers.h"
 #include "train/trainer.h"
 
 using namespace ef;
@@ -30,7 +31,7 @@ struct Outcome {
 };
 
 // Trains one layer with two heads. norm > 0: from query-key products that are antisymmetric, of that ||W||_F.
-Outcome train(double norm, const RegulariserConfig& regulariser, std::uint64_t seed, Index steps) {
+Outcome train(double norm, const RegulariserOptions& regulariser, std::uint64_t seed, Index steps) {
   Config config;
   config.model.vocab = vocab;
   config.model.context = context;
@@ -38,7 +39,7 @@ Outcome train(double norm, const RegulariserConfig& regulariser, std::uint64_t s
   config.model.heads = 2;
   config.model.channels = 32;
   config.model.ffn = 64;
-  config.model.regulariser = regulariser;
+  regulariser.put(config.model);
   config.seed = seed;
   config.steps = steps;
   config.schedule.name = "constant";
@@ -75,8 +76,8 @@ Outcome train(double norm, const RegulariserConfig& regulariser, std::uint64_t s
   return {loss, readings[0].mean("normalised"), readings[1].mean("frobenius_square")};
 }
 
-RegulariserConfig locater() {
-  RegulariserConfig r;
+RegulariserOptions locater() {
+  RegulariserOptions r;
   r.name = "locater";
   r.strength = r.hold = 0.1;
   r.mean = "target";

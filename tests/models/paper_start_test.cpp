@@ -62,7 +62,7 @@ TEST_CASE("the paper's model with trace-start: the same start, but for the trace
   Trainer usual(config, threads);
   config.model.attention = "trace-start";
   for (const double wanted : {16.0, -16.0, 64.0}) {
-    config.model.start_trace = wanted;
+    config.model.options.set("start-trace", wanted);
     Trainer started(config, threads);
     CHECK(started.model().qk()[0].trace() == Approx(wanted).epsilon(1e-6));
     REQUIRE(started.parameters().list().size() == usual.parameters().list().size());

@@ -40,7 +40,7 @@ struct World {
     config.bias = size.bias;
     config.plain = size.plain;
     config.block = size.block;
-    config.start_trace = 0.001;  // weights as few and as small as these reach no 16
+    config.options.set("start-trace", 0.001);  // weights as few and as small as these reach no 16
     Transformer declare(Builder(parameters, nullptr), config);
     parameters.allocate();
     parameters.initialise(3);

@@ -10,6 +10,7 @@
 #include "tests/helpers.h"
 #include "tests/python.h"
 #include "train/files/safetensors.h"
+#include "train/text/text.h"
 #include "train/trainer.h"
 
 using namespace ef;

@@ -140,13 +140,17 @@ TEST_CASE("bad input is refused in plain words, with status 2", "[programs]") {
   check_refused(train + good + " --lr nan", {"--lr"});
   check_refused(train + good + " --tokens words --max-vocabulary 4", {"--max-vocabulary", "at least 5"});
   check_refused(train + good + " --epsilon 0", {"epsilon", "above 0"});
-  check_refused(train + good + " --beta2 0.99999999", {"beta2", "< 1"});
+  check_refused(train + good + " --beta2 0.99999999", {"beta2", "below 1"});
   check_refused(train + good + " --clip inf", {"--clip", "'inf'"});
   check_refused("train --tokens words" + runs, {"--tokens", "built-in"});
   // Known only when there are text and model: no folder stays to be in the way of the next try.
   check_refused(train + good + " --name late --context 5000", {"window"});
-  check_refused(train + good + " --name late --regulariser l2-qk --reg-layers 9", {"layers"});
+  check_refused(train + good + " --name late --regulariser l2-qk --strength 1 --reg-layers 9", {"layers"});
   CHECK(!fs::exists(folder / "runs/late"));
+  check_refused(train + good + " --regulariser locater", {"would do nothing", "strength and hold are 0"});
+  check_refused(train + good + " --regulariser locater --mean target --target 16", {"would do nothing"});
+  check_refused(train + good + " --regulariser locater --strength=-1", {"--strength", "-1", "at least 0"});
+  check_refused(train + good + " --softcap 0", {"--softcap", "above 0"});
   check_refused(train + good + " --layers two", {"--layers", "'two'", "whole number"});
   check_refused(train + good + " --heads 3", {"channels", "3 heads"});
   check_refused(train + good + " --runs " + good, {good});  // a file where a folder should be
@@ -163,8 +167,7 @@ TEST_CASE("bad input is refused in plain words, with status 2", "[programs]") {
 
   const Outcome idle = run(train + good + " --name a --temperature 2 --attention softcap --softcap 9");
   REQUIRE(idle.status == 0);
-  CHECK(contains(idle.text,
-                 "warning: --temperature is an option of --attention temperature; here attention is"));
+  CHECK(contains(idle.text, "warning: --temperature does nothing: attention is softcap"));
   CHECK(!contains(idle.text, "warning: --softcap"));
   check_refused(train + good + " --name a", {"exists already", "--resume"});
   check_refused("sample --run " + (folder / "runs/a") + " --temperature=-1", {"temperature"});

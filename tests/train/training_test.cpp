@@ -155,7 +155,7 @@ TEST_CASE("a whole training step allocates nothing after the first one", "[train
 
 TEST_CASE("clipping bounds the step, and the norm reported is that before it", "[training]") {
   Config config = small();
-  config.adam.weight_decay = 0;
+  config.optimiser.weight_decay = 0;
   config.clip = 0;
   const Batch batch = random_batch(config, 4);
   Workers threads(1);
@@ -172,9 +172,11 @@ TEST_CASE("clipping bounds the step, and the norm reported is that before it", "
   config.clip = result.gradient_norm / 10;
   Trainer clipped(config, threads);
   CHECK(clipped.step(batch, 0).gradient_norm == Approx(result.gradient_norm));
-  const Index i = 5;
-  CHECK(static_cast<double>(clipped.optimiser().second_moment.data()[i]) ==
-        Approx(static_cast<double>(trainer.optimiser().second_moment.data()[i]) / 100).epsilon(1e-3));
+  const auto second_moment = [](const Trainer& of) {
+    return static_cast<double>(of.optimiser().remembered("second_moment", "tokens.weight")[5]);
+  };
+  CHECK(second_moment(trainer) > 0);
+  CHECK(second_moment(clipped) == Approx(second_moment(trainer) / 100).epsilon(1e-3));
 }
 
 TEST_CASE("a NaN stops the run, names where it came from, and changes no weight", "[training]") {
@@ -378,8 +380,8 @@ TEST_CASE("configurations that make no sense are refused by name", "[training]")
   check_throws(build([](Config& c) { c.model.norm = "layre"; }),
                {"no norm called layre", "did you mean layer?"});
   check_throws(build([](Config& c) { c.model.activation = "gelu-tahn"; }), {"did you mean gelu-tanh?"});
-  check_throws(build([](Config& c) { c.optimiser = "adam"; }), {"no optimiser adam"});
-  check_throws(build([](Config& c) { c.adam.beta1 = 1; }), {"beta1"});
+  check_throws(build([](Config& c) { c.optimiser.rule = "adam"; }), {"no optimiser called adam"});
+  check_throws(build([](Config& c) { c.options.set("beta1", 1); }), {"beta1"});
 }
 
 TEST_CASE("sampling: temperature, top-k and top-p by hand", "[sampling]") {

@@ -2,7 +2,7 @@
 #include "train/watch.h"
 #include "models/probes/alarms.h"
 #include "tests/programs.h"
-#include "train/experiment/experiment.h"
+#include "train/experiment/summary.h"
 #include "train/live.h"
 #include "train/run.h"
 

@@ -3,7 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "train/experiment/page.h"
+#include "train/experiment/summary.h"
+#include "train/plot/page.h"
 
 namespace ef {
 

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <memory>
 
-#include "train/experiment/experiment.h"
+#include "train/experiment/plan.h"
 #include "train/files/process.h"
 
 namespace ef {

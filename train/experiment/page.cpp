@@ -6,7 +6,6 @@
 #include <set>
 
 #include "train/experiment/figures.h"
-#include "train/localize/results.h"
 #include "train/quantities.h"
 
 namespace ef {
@@ -14,44 +13,11 @@ namespace {
 
 // ---- Claims
 
-Claim::Verdict verdict_of(const PredictionSummary& p) {
-  switch (p.judgement) {
-    case Judgement::holds:
-      return Claim::Verdict::reproduced;
-    case Judgement::contradicted:
-      return Claim::Verdict::contradicted;
-    case Judgement::undecided:
-    case Judgement::shown:
-      return Claim::Verdict::undecided;
-    case Judgement::not_run:
-      return p.over > 0 ? Claim::Verdict::unfinished : Claim::Verdict::not_run;
-    case Judgement::says_nothing:
-      return Claim::Verdict::says_nothing;
-  }
-  return Claim::Verdict::not_run;
-}
-
-Claim::Verdict verdict_of(ClaimSummary::Status status) {
-  using Status = ClaimSummary::Status;
-  switch (status) {
-    case Status::reproduced:
-      return Claim::Verdict::reproduced;
-    case Status::partly:
-      return Claim::Verdict::in_part;
-    case Status::mixed:
-      return Claim::Verdict::mixed;
-    case Status::contradicted:
-      return Claim::Verdict::contradicted;
-    case Status::undecided:
-      return Claim::Verdict::undecided;
-    case Status::unfinished:
-      return Claim::Verdict::unfinished;
-    case Status::not_run:
-      return Claim::Verdict::not_run;
-    case Status::not_asked:
-      return Claim::Verdict::not_asked;
-  }
-  return Claim::Verdict::not_run;
+// As a badge shows it: of what is not run a badge tells whether it was begun, and what is only shown has
+// none.
+Judgement verdict_of(const PredictionSummary& p) {
+  if (p.judgement == Judgement::not_run && p.over > 0) return Judgement::unfinished;
+  return p.judgement == Judgement::shown ? Judgement::undecided : p.judgement;
 }
 
 const std::string ours = "this project", authors = "Bao, Hataya and Karakida 2024";
@@ -102,8 +68,8 @@ std::string overview(const std::vector<ClaimSummary>& claims, bool theory) {
     name.html = "<a href=\"#claim-" + slug(c.claim.id) + "\">" + escape_html(c.claim.says) + "</a>";
     if (c.claim.source != "paper") name.html += " (" + ours + ")";
     const auto verdict = [](const ClaimSummary::Column& column) {
-      Cell cell(words_of(verdict_of(column.status)));
-      cell.html = badge(verdict_of(column.status));
+      Cell cell(claim_text(column.judgement));
+      cell.html = badge(column.judgement);
       return cell;
     };
     std::vector<Cell>& row = table.rows.emplace_back();
@@ -146,8 +112,8 @@ std::vector<Claim> claims_of(const std::vector<ClaimSummary>& summaries, bool th
   std::vector<Claim> claims;
   for (const ClaimSummary& c : summaries) {
     const auto finding = [](const char* name, const ClaimSummary::Column& column) {
-      const Claim::Verdict verdict = verdict_of(column.status);
-      if (column.words == words_of(verdict)) return Claim::Finding{name, verdict, ""};  // the badge says it
+      const Judgement verdict = column.judgement;
+      if (column.words == claim_text(verdict)) return Claim::Finding{name, verdict, ""};  // the badge says it
       std::string words = *name != 0 ? std::string("In ") + name + ": " + column.words : column.words;
       words[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(words[0])));
       return Claim::Finding{name, verdict, words + "."};
@@ -214,12 +180,6 @@ std::string page_command(const std::vector<PlanResults>& plans, bool theory) {
 
 }  // namespace
 
-PlanResults read_results(const Plan& plan, const std::string& results) {
-  PlanResults p{&plan, load_results(plan, results), {}, results};
-  p.summary = summarise(plan, p.results);
-  return p;
-}
-
 std::vector<Claim> claims_of(const std::vector<PlanResults>& plans,
                              const std::vector<PredictionSummary>& theory) {
   return claims_of(judge_claims(plans, theory), !theory.empty());
@@ -253,19 +213,18 @@ Section section_of(const PlanResults& p) {
   return section;
 }
 
-Page experiment_page(const std::vector<PlanResults>& plans, const std::string& theory) {
+Page experiment_page(const std::vector<PlanResults>& plans, const Theory& theory) {
   Page page;
   std::string names;
   for (const PlanResults& p : plans) names += (names.empty() ? "" : ", ") + p.plan->name;
   page.title = names;
   page.lead = "What was predicted, what was measured, and what follows.";
-  page.contents = plans.size() > 1 || !theory.empty();
-  std::vector<PredictionSummary> of_theory;
-  if (!theory.empty()) of_theory = localize_predictions(theory);
+  const bool with_theory = !theory.sections.empty();
+  page.contents = plans.size() > 1 || with_theory;
   std::vector<Summary> summaries;
   for (const PlanResults& p : plans) summaries.push_back(p.summary);
   summaries = judged(std::move(summaries));
-  const std::vector<ClaimSummary> claims = ef::judge_claims(summaries, of_theory);
+  const std::vector<ClaimSummary> claims = ef::judge_claims(summaries, theory.predictions);
   const bool of_the_paper = std::any_of(claims.begin(), claims.end(),
                                         [](const ClaimSummary& c) { return c.claim.source == "paper"; });
   if (of_the_paper)
@@ -274,20 +233,18 @@ Page experiment_page(const std::vector<PlanResults>& plans, const std::string& t
         "2024): what it claims, what follows from that for runs on one computer, and what was measured. Its "
         "code was not published, and the regulariser and the formulas are our reading of its abstract.";
   if (!claims.empty()) {
-    Section verdicts{"Verdicts", {Content(overview(claims, !theory.empty()))}};
+    Section verdicts{"Verdicts", {Content(overview(claims, with_theory))}};
     std::string text;
-    for (const std::string& rule : rules(summaries, of_theory)) text += rule + "\n\n";
+    for (const std::string& rule : rules(summaries, theory.predictions)) text += rule + "\n\n";
     verdicts.contents.emplace_back(remark(text));
     if (of_the_paper) verdicts.contents.emplace_back(words());
-    verdicts.contents.emplace_back(page_command(plans, !theory.empty()));
-    verdicts.contents.emplace_back(show(claims_of(claims, !theory.empty())));
+    verdicts.contents.emplace_back(page_command(plans, with_theory));
+    verdicts.contents.emplace_back(show(claims_of(claims, with_theory)));
     verdicts.contents.emplace_back(checks(summaries));
     page.sections.push_back(std::move(verdicts));
   }
   for (const PlanResults& p : plans) page.sections.push_back(section_of(p));
-  if (!theory.empty()) {
-    for (Section& section : localize_sections(theory)) page.sections.push_back(std::move(section));
-  }
+  page.sections.insert(page.sections.end(), theory.sections.begin(), theory.sections.end());
   return page;
 }
 

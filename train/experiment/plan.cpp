@@ -9,7 +9,7 @@
 #include "engine/error.h"
 #include "engine/nearest.h"
 #include "models/probes/probes.h"
-#include "train/experiment/experiment.h"
+#include "train/experiment/plan.h"
 #include "train/files/files.h"
 #include "train/options/command_line.h"
 #include "train/quantities.h"
@@ -413,6 +413,14 @@ Plan load_plan(const std::string& path, const std::string& with) {
     check_roles(plan.predictions, path);
   }
   return plan;
+}
+
+std::string result_name(const std::string& arm, std::uint64_t seed) {
+  std::string name = arm;
+  for (char& c : name) {
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '-') c = '-';
+  }
+  return name + "-seed" + std::to_string(seed);
 }
 
 }  // namespace ef

@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
-#include "train/experiment/experiment.h"
+#include "train/experiment/result.h"
 #include "train/files/files.h"
 #include "train/files/npy.h"
 #include "train/run.h"
@@ -504,14 +504,6 @@ RunResult result_from_json(const std::string& text, const std::string& path) {
   return r;
 }
 
-std::string result_name(const std::string& arm, std::uint64_t seed) {
-  std::string name = arm;
-  for (char& c : name) {
-    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '-') c = '-';
-  }
-  return name + "-seed" + std::to_string(seed);
-}
-
 std::string results_folder(const Plan& plan, const std::string& results) {
   if (!results.empty()) return results + "/" + plan.name;
   const fs::path beside = fs::path(plan.path).parent_path();
@@ -542,7 +534,7 @@ void check_same_options(const std::map<std::string, std::string>& got, const Con
     if (had != text) differs(name, had, text);
   }
   for (const auto& [name, text] : got) {
-    if (!wanted.contains(name)) differs(name, text, "no such option");
+    if (!wanted.contains(name) && !is_former_option(name)) differs(name, text, "no such option");
   }
 }
 

@@ -22,11 +22,14 @@
 #include "engine/error.h"
 #include "engine/matmul/tiles.h"
 #include "train/experiment/job.h"
+#include "train/experiment/result.h"
+#include "train/experiment/runner.h"
 #include "train/experiment/table.h"
 #include "train/files/files.h"
 #include "train/files/safetensors.h"
 #include "train/live.h"
 #include "train/run.h"
+#include "train/text/text.h"
 
 namespace ef {
 namespace {

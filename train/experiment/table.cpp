@@ -1,4 +1,5 @@
 #include "train/experiment/table.h"
+#include "train/text/text.h"
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -8,12 +9,6 @@
 #include <cstdio>
 
 namespace ef {
-
-std::string figure_text(double x) {
-  char text[32];
-  std::snprintf(text, sizeof text, std::fabs(x) < 100 ? "%.4f" : "%.2f", x);
-  return std::isnan(x) ? "-" : text;
-}
 
 namespace {
 

@@ -8,9 +8,6 @@
 
 namespace ef {
 
-// A figure as the tables of a sweep show it; "-" for NaN.
-std::string figure_text(double x);
-
 // A table of all runs that is drawn over itself in a terminal; elsewhere a line when a run ends.
 class SweepTable {
  public:

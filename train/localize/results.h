@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "train/experiment/experiment.h"
+#include "train/evidence/verdict.h"
 #include "train/plot/page.h"
 
 namespace ef {

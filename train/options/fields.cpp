@@ -73,18 +73,108 @@ void FieldList::add(const std::string& name, std::string& value, const std::stri
   list.push_back({group, name, help + ": " + known, false, true, [&value] { return value; }, set});
 }
 
-void FieldList::set(const std::string& name, const std::string& text) const {
-  std::vector<std::string> names;
-  for (const Field& field : list) {
-    if (field.name == name) return field.set(text);
-    names.push_back(field.name);
+namespace {
+
+// An option of siblings, as far as it depends on which of them is chosen.
+class Declared {
+ public:
+  Declared(const std::string& part, const std::vector<SiblingEntry>& siblings, const std::string& name,
+           const std::vector<const std::string*>& chosen)
+      : part_(part), chosen_(chosen) {
+    for (const SiblingEntry& sibling : siblings)
+      for (const Declaration& option : sibling.options)
+        if (option.name == name) owners_.push_back({sibling.name, option, sibling.idle});
   }
-  fail("no option " + name, "", "", suggestion(name, names));
+
+  // What the chosen sibling says of it, or else the first that has it.
+  const Declaration& declaration() const {
+    const Owner* one = owner();
+    return one ? one->option : owners_.front().option;
+  }
+  bool chosen() const { return owner() != nullptr; }
+  std::string idle(const OptionValues& values) const {
+    const Owner* one = owner();
+    if (!one) return part_ + " is " + *chosen_.front();
+    if (one->idle && !one->idle(values).empty()) return one->idle(values);
+    return one->option.idle ? one->option.idle(values) : std::string();
+  }
+  // "of locater: of (tr W - c)^2"
+  std::string help() const {
+    std::string text, names;
+    for (std::size_t i = 0; i < owners_.size(); ++i) {
+      names += (names.empty() ? "" : ", ") + owners_[i].name;
+      // Neighbours that say the same are told together.
+      if (i + 1 < owners_.size() && owners_[i + 1].option.help == owners_[i].option.help) continue;
+      text += (text.empty() ? "of " : "; of ") + names + ": " + owners_[i].option.help;
+      names.clear();
+    }
+    return text;
+  }
+
+ private:
+  struct Owner {
+    std::string name;
+    Declaration option;
+    IdleReason idle;
+  };
+  const Owner* owner() const {
+    for (const std::string* name : chosen_)
+      for (const Owner& one : owners_)
+        if (one.name == *name) return &one;
+    return nullptr;
+  }
+
+  std::string part_;
+  std::vector<const std::string*> chosen_;
+  std::vector<Owner> owners_;
+};
+
+}  // namespace
+
+void FieldList::add_options(const std::string& part, const std::vector<SiblingEntry>& siblings,
+                            const std::vector<const std::string*>& chosen, OptionValues& values) {
+  const std::size_t before = list.size();
+  for (const SiblingEntry& sibling : siblings) {
+    for (const Declaration& declared : sibling.options) {
+      const std::string& name = declared.name;
+      if (const Field* other = find(name)) {
+        if (static_cast<std::size_t>(other - list.data()) >= before) continue;  // a sibling's, too
+        fail("option --" + name + " of --" + part + " " + sibling.name, "a name that is taken",
+             "another one");
+      }
+      const Declared option(part, siblings, name, chosen);
+      Field field;
+      field.group = "--" + part;  // the parser adds "options"
+      field.name = name;
+      field.help = option.help();
+      field.is_flag = declared.is_flag;
+      field.is_text = declared.is_text;
+      field.get = [option, &values, name] {
+        const std::string* set = values.find(name);
+        return set ? *set : option.declaration().usual;
+      };
+      field.set = [option, &values, name](const std::string& text) {
+        values.set(name, option.declaration().checked(text));
+      };
+      field.sibling = SiblingOption{
+          [option] { return option.chosen(); }, [&values, name] { return values.find(name) != nullptr; },
+          [&values, name] { values.unset(name); }, [option, &values] { return option.idle(values); }};
+      list.push_back(field);
+    }
+  }
 }
 
-std::string number_text(double x) {
-  char text[32];
-  return {text, std::to_chars(text, text + sizeof text, x).ptr};
+const Field* FieldList::find(const std::string& name) const {
+  for (const Field& field : list)
+    if (field.name == name) return &field;
+  return nullptr;
+}
+
+void FieldList::set(const std::string& name, const std::string& text) const {
+  if (const Field* field = find(name)) return field->set(text);
+  std::vector<std::string> names;
+  for (const Field& field : list) names.push_back(field.name);
+  fail("no option " + name, "", "", suggestion(name, names));
 }
 
 }  // namespace ef

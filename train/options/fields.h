@@ -2,12 +2,22 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/real.h"
+#include "engine/registry.h"
 
 namespace ef {
+
+// What else is known of an option that siblings declare.
+struct SiblingOption {
+  std::function<bool()> chosen;       // whether a sibling is chosen that has it
+  std::function<bool()> set;          // whether it was set, be it to its default
+  std::function<void()> unset;        // it has its default again
+  std::function<std::string()> idle;  // why it does nothing as all is set; "" if it does something
+};
 
 struct Field {
   std::string group, name, help;
@@ -15,6 +25,7 @@ struct Field {
   bool is_text = false;  // a string in JSON, not a number
   std::function<std::string()> get;
   std::function<void(const std::string& text)> set;  // Error: got, expected
+  std::optional<SiblingOption> sibling = {};
 };
 
 // The variables must outlive the list.
@@ -32,11 +43,21 @@ class FieldList {
   void add(const std::string& name, std::string& value, const std::string& help,
            const std::vector<std::string>& names);
 
+  // The options that siblings of a part declare: each one field, though several siblings have one of its
+  // name. part: the option that chooses among them. chosen: the names that are (norms have two places).
+  template <class Part>
+  void add_options(const std::string& part, const std::vector<const std::string*>& chosen,
+                   OptionValues& values) {
+    std::vector<SiblingEntry> siblings;
+    for (const auto& entry : Registry<Part>::entries()) siblings.push_back(entry);
+    add_options(part, siblings, chosen, values);
+  }
+  void add_options(const std::string& part, const std::vector<SiblingEntry>& siblings,
+                   const std::vector<const std::string*>& chosen, OptionValues& values);
+
   // Error with the nearest name if there is no such field.
   void set(const std::string& name, const std::string& text) const;
+  const Field* find(const std::string& name) const;  // nullptr if there is none
 };
-
-// The shortest text that reads back as the same number.
-std::string number_text(double x);
 
 }  // namespace ef

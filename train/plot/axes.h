@@ -85,7 +85,7 @@ std::string line_picture(int colour, Series::Look look);
 // "layer 0: 1.25 at step 50"
 std::string told(const std::string& label, double value, const std::string& where);
 
-// Colours of a map: classes q0 ... q31 from little to much, d0 ... d31 in two directions from the middle.
+// Colours of a map: classes q0 ... q31 from little to much.
 inline constexpr int levels = 32;
 // The styles of a file of its own, where there are no variables: light.
 std::string standalone_style();

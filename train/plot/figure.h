@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "train/text/text.h"
+
 namespace ef {
 
 // ---- What draw() makes
@@ -62,7 +64,7 @@ struct Series {
 };
 
 struct LineChart {
-  enum class Scale { steps, linear, logarithmic };  // steps: whole numbers, from 0 unless that is far away
+  enum class Scale { steps, linear };  // steps: whole numbers, from 0 unless that is far away
   std::string id = "";
   std::string title = "";
   std::string x_label = "step", y_label = "";  // with units
@@ -70,7 +72,7 @@ struct LineChart {
   bool logarithmic = false;                   // the y axis; numbers that are not positive are left out
   bool from_zero = false;                     // the y axis begins at 0
   std::optional<double> low = {}, high = {};  // it reaches so far at least, if it is linear
-  Scale x_scale = Scale::steps;  // logarithmic: x = 0 has a place of its own at the left, beside the scale
+  Scale x_scale = Scale::steps;
   bool legend = true;
   std::string note = "";
   int width = 880, height = 360;  // the proportions, and the size of the text: a page scales the whole chart
@@ -94,7 +96,6 @@ struct IntervalPlot {
   std::vector<Row> rows = {};         // without any finite number: a heading
   std::optional<double> reference = 0;
   std::string better_low = "", better_high = "";  // what lies at the left and right of the reference
-  bool logarithmic = false;
   std::string note = "";
   int digits = 3;
   int width = 880;
@@ -131,7 +132,6 @@ struct HeatMap {
   std::vector<Category> categories = {};      // if there are any, values are their indices
   std::string value_label = "";               // beside the scale's bar
   std::optional<double> low = {}, high = {};  // the scale's ends; else the least and the greatest value
-  bool diverging = false;                     // colours away from the middle of the scale in two directions
   bool single_precision = false;              // the values come from float32: the CSV has digits for that
   std::string note = "";
   int width = 420, height = 340;  // of a panel
@@ -190,17 +190,5 @@ std::vector<ChartPoint> smooth(const std::vector<ChartPoint>& points, std::size_
 // Of at least four reaches (0 or more): beyond which one is so far from most that a scale with it would
 // show nothing of the others, `times` their median. Infinity if there is none, or if more than a quarter are.
 double far_from(std::vector<double> reaches, double times = 10);
-
-// Text that stands in a page as it is: &, <, >, " escaped, control characters replaced.
-std::string escape_html(std::string_view text);
-// 3.1416 with so many decimals; as short as so many digits allow; "1,234,567" with separators.
-std::string fixed(double value, int decimals);
-std::string concise(double value, int digits);
-std::string grouped(double value);
-// The shortest text that reads back as the same number; "" if it is not finite.
-std::string exact(double value);
-std::string exact(float value);
-// A field of a CSV file, in quotes if it must be.
-std::string csv_field(std::string_view text);
 
 }  // namespace ef

@@ -8,9 +8,7 @@ namespace {
 
 using namespace svg;
 
-bool has_interval(const IntervalPlot::Row& row, bool logarithmic) {
-  return drawable(row.low, logarithmic) && drawable(row.high, logarithmic);
-}
+bool has_interval(const IntervalPlot::Row& row) { return drawable(row.low) && drawable(row.high); }
 
 bool is_heading(const IntervalPlot::Row& row) {
   return !std::isfinite(row.value) && !std::isfinite(row.low) && !std::isfinite(row.high);
@@ -28,8 +26,7 @@ std::string in_digits(const IntervalPlot::Row& row, int digits) {
 // cut off there: its digits stand at the right, and all others would be dots.
 double most_shown(const IntervalPlot& plot) {
   std::vector<double> reaches;
-  if (!plot.reference || !drawable(*plot.reference) || plot.logarithmic)
-    return std::numeric_limits<double>::infinity();
+  if (!plot.reference || !drawable(*plot.reference)) return std::numeric_limits<double>::infinity();
   for (const IntervalPlot::Row& row : plot.rows) {
     double reach = 0;
     for (const double end : {row.value, row.low, row.high})
@@ -63,13 +60,13 @@ Figure draw(const IntervalPlot& plot) {
     const auto include = [&](double x) {
       if (!std::isfinite(most) || std::fabs(x - *plot.reference) <= most) range.include(x);
     };
-    if (drawable(row.value, plot.logarithmic)) include(row.value);
-    if (!has_interval(row, plot.logarithmic)) continue;
+    if (drawable(row.value)) include(row.value);
+    if (!has_interval(row)) continue;
     include(row.low);
     include(row.high);
   }
   if (range.empty()) return figure;
-  const bool with_reference = plot.reference && drawable(*plot.reference, plot.logarithmic);
+  const bool with_reference = plot.reference && drawable(*plot.reference);
   if (with_reference) range.include(*plot.reference);
 
   constexpr double row_height = 26;
@@ -77,12 +74,11 @@ Figure draw(const IntervalPlot& plot) {
   const double left = std::min(label_width, 0.4 * plot.width) + 16;
   const double right = plot.width - 16 - std::min(digits_width, 0.3 * plot.width);
   const double top = noted ? 26 : 6, bottom = top + row_height * static_cast<double>(plot.rows.size());
-  const Axis axis = plot.logarithmic ? logarithmic_axis(range)
-                                     : linear_axis(range, std::max(2, static_cast<int>((right - left) / 90)));
+  const Axis axis = linear_axis(range, std::max(2, static_cast<int>((right - left) / 90)));
   const auto x_of = [&](double x) { return left + (right - left) * axis.place(x); };
   const auto place = [&](double x) { return std::clamp(x_of(x), left, right); };
   const auto beyond = [&](double x) {  // the axis: on which side, 0 if it is not
-    if (!drawable(x, plot.logarithmic) || std::fabs(x_of(x) - place(x)) < 0.5) return 0;
+    if (!drawable(x) || std::fabs(x_of(x) - place(x)) < 0.5) return 0;
     return x_of(x) < left ? -1 : 1;
   };
 
@@ -109,21 +105,20 @@ Figure draw(const IntervalPlot& plot) {
     html += text(0, y + 4, "start", cut_to(row.label, left - 16), is_heading(row) ? "strong" : "words");
     html += text(plot.width, y + 4, "end", cut_to(digits[i], plot.width - right - 16));
     const std::string colour = colour_class(row.colour);
-    if (has_interval(row, plot.logarithmic)) {
+    if (has_interval(row)) {
       std::string d = to('M', place(row.low), y) + to('L', place(row.high), y);
       for (const double x : {row.low, row.high})
         d += beyond(x) != 0 ? arrow(place(x), y, beyond(x)) : to('M', place(x), y - 4) + "v8";
       html += path(colour + " line", d, row.label + ": " + in_digits(row, 6));
     }
-    if (!drawable(row.value, plot.logarithmic)) continue;
+    if (!drawable(row.value)) continue;
     if (beyond(row.value) == 0)
       html += circle(x_of(row.value), y, row.colour, row.label + ": " + in_digits(row, 6), 4.5);
-    else if (!has_interval(row, plot.logarithmic))
+    else if (!has_interval(row))
       html += path(colour + " line", arrow(place(row.value), y, beyond(row.value)));
   }
   const auto is_cut = [&](const IntervalPlot::Row& row) {
-    return beyond(row.value) != 0 ||
-           (has_interval(row, plot.logarithmic) && (beyond(row.low) != 0 || beyond(row.high) != 0));
+    return beyond(row.value) != 0 || (has_interval(row) && (beyond(row.low) != 0 || beyond(row.high) != 0));
   };
   if (std::any_of(plot.rows.begin(), plot.rows.end(), is_cut))
     figure.note += std::string(figure.note.empty() ? "" : " ") + "An arrow goes on beyond the axis.";

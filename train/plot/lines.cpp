@@ -34,18 +34,12 @@ bool drawable(const ChartSpread& s, bool logarithmic) {
   return svg::drawable(s.x) && svg::drawable(s.low, logarithmic) && svg::drawable(s.high, logarithmic);
 }
 
-// Where x is on the chart. On a logarithmic scale 0 has a place of its own, left of the scale.
+// Where x is on the chart.
 struct Across {
   Axis axis;
   double left, right;
-  bool has_zero = false;
 
-  bool shows(double x) const { return !axis.logarithmic || x > 1 / largest || (has_zero && x == 0); }
-  double scale_left() const { return has_zero ? left + 60 : left; }
-  double operator()(double x) const {
-    if (has_zero && !(x > 0)) return left + 14;
-    return scale_left() + (right - scale_left()) * axis.place(x);
-  }
+  double operator()(double x) const { return left + (right - left) * axis.place(x); }
 };
 
 // What is drawn of a chart: the places of all data on the sheet.
@@ -56,10 +50,8 @@ struct Sheet {
   bool logarithmic;
 
   double y_of(double y) const { return bottom - (bottom - top) * y_axis.place(y); }
-  bool shows(const ChartPoint& p) const { return svg::drawable(p, logarithmic) && x_of.shows(p.x); }
-  bool shows(const ChartSpread& s) const { return drawable(s, logarithmic) && x_of.shows(s.x); }
-  // Whether a line may go on from one to the other: not from 0 to a logarithmic scale.
-  bool joins(double before, double x) const { return !x_of.has_zero || (before == 0) == (x == 0); }
+  bool shows(const ChartPoint& p) const { return svg::drawable(p, logarithmic); }
+  bool shows(const ChartSpread& s) const { return drawable(s, logarithmic); }
 };
 
 std::string error_bar(const ChartSpread& s, const Sheet& sheet) {
@@ -75,7 +67,7 @@ std::string spread(const Series& series, const Sheet& sheet) {
     std::size_t end = i;
     for (; end < series.spread.size() && sheet.shows(series.spread[end]); ++end) {
       const ChartSpread& s = series.spread[end];
-      if (end > i && (series.bars || !sheet.joins(series.spread[end - 1].x, s.x))) break;
+      if (end > i && series.bars) break;
       there += to(end == i ? 'M' : 'L', sheet.x_of(s.x), sheet.y_of(s.high));
       back.insert(0, to('L', sheet.x_of(s.x), sheet.y_of(s.low)));
     }
@@ -92,19 +84,17 @@ std::string line(const Series& series, const Sheet& sheet, const LineChart& char
   const bool dots = series.look == Series::Look::dots || series.look == Series::Look::points;
   const std::vector<ChartPoint> points = thinned(series.points, static_cast<std::size_t>(chart.width));
   std::string all, circles;
-  const ChartPoint* before = nullptr;  // the point that the line comes from
+  bool joined = false;  // to the point before
   for (std::size_t i = 0; i < points.size(); ++i) {
     const ChartPoint& p = points[i];
     if (!sheet.shows(p)) {
-      before = nullptr;
+      joined = false;
       continue;
     }
-    const bool joined = before != nullptr && sheet.joins(before->x, p.x);
     all += to(joined ? 'L' : 'M', sheet.x_of(p.x), sheet.y_of(p.y));
-    before = &p;
     // A line of one point would not be seen.
-    const bool alone = !joined && (i + 1 == points.size() || !sheet.shows(points[i + 1]) ||
-                                   !sheet.joins(p.x, points[i + 1].x));
+    const bool alone = !joined && (i + 1 == points.size() || !sheet.shows(points[i + 1]));
+    joined = true;
     if (dots || alone) {
       const std::string x = chart.x_scale == LineChart::Scale::steps ? grouped(p.x) : concise(p.x, 4);
       circles +=
@@ -123,17 +113,13 @@ std::string axes(const LineChart& chart, const Sheet& sheet) {
     html += rule("grid", x_of.left, sheet.y_of(tick.value), x_of.right, sheet.y_of(tick.value));
     html += text(x_of.left - 8, sheet.y_of(tick.value) + 4, "end", tick.label);
   }
-  html += rule("axis", x_of.scale_left(), sheet.bottom, x_of.right, sheet.bottom);
+  html += rule("axis", x_of.left, sheet.bottom, x_of.right, sheet.bottom);
   const auto mark = [&](double x, const std::string& label) {
     html += rule("axis", x, sheet.bottom, x, sheet.bottom + 5);
     const bool at_end = x + width_of(label) / 2 > chart.width;
     html += text(at_end ? chart.width : x, sheet.bottom + 19, at_end ? "end" : "middle", label);
   };
   for (const Tick& tick : x_of.axis.ticks) mark(x_of(tick.value), tick.label);
-  if (x_of.has_zero) {
-    html += rule("axis", x_of.left, sheet.bottom, x_of.left + 28, sheet.bottom);
-    mark(x_of(0), "0");
-  }
   const auto with_unit = [](const std::string& label, const std::string& unit) {
     return label + (!label.empty() && !unit.empty() ? ", " : "") + unit;
   };
@@ -166,16 +152,9 @@ std::string numbers(const LineChart& chart) {
 
 Figure draw(const LineChart& chart) {
   Figure figure{.id = chart.id, .title = chart.title, .note = chart.note};
-  const bool logarithmic_x = chart.x_scale == LineChart::Scale::logarithmic;
   Range x_range, y_range;
-  bool has_zero = false;
   const auto include = [&](double x, double low, double high) {
-    if (logarithmic_x && x == 0)
-      has_zero = true;
-    else if (!logarithmic_x || svg::drawable(x, true))
-      x_range.include(x);
-    else
-      return;
+    x_range.include(x);
     y_range.include(low);
     y_range.include(high);
   };
@@ -187,7 +166,6 @@ Figure draw(const LineChart& chart) {
       if (drawable(s, chart.logarithmic)) include(s.x, s.low, s.high);
   }
   if (y_range.empty()) return figure;
-  if (x_range.empty()) x_range.include(1);  // a logarithmic scale of which only 0 is known
   if (chart.from_zero) y_range.include(0);
   if (chart.low && !chart.logarithmic) y_range.include(*chart.low);
   if (chart.high && !chart.logarithmic) y_range.include(*chart.high);
@@ -198,9 +176,8 @@ Figure draw(const LineChart& chart) {
       chart.logarithmic ? logarithmic_axis(y_range) : linear_axis(y_range, std::max(2, chart.height / 55));
   const double left = 8 + sheet.y_axis.label_width(), right = chart.width - 5;
   Axis x_axis = chart.x_scale == LineChart::Scale::steps ? step_axis(x_range, chart.width / 110)
-                : logarithmic_x                          ? logarithmic_axis(x_range)
                                                          : linear_axis(x_range, chart.width / 110);
-  sheet.x_of = {x_axis, left, right, has_zero};
+  sheet.x_of = {x_axis, left, right};
 
   std::string html = axes(chart, sheet);
   for (const Series& series : chart.series)

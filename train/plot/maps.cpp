@@ -51,9 +51,9 @@ std::string cells(const std::vector<double>& x_edges, const std::vector<double>&
 }
 
 // A value's class between the ends of the scale.
-std::string level_of(double share, bool diverging) {
+std::string level_of(double share) {
   const long level = std::lround(std::clamp(share, 0.0, 1.0) * (levels - 1));
-  return (diverging ? 'd' : 'q') + std::to_string(level);
+  return 'q' + std::to_string(level);
 }
 
 // The scale of all panels, and whether there are values beyond its ends.
@@ -64,12 +64,12 @@ struct Scale {
 };
 
 // A bar of all colours, with the ends in digits.
-Figure::LegendEntry scale_bar(const Scale& scale, const std::string& label, bool diverging) {
+Figure::LegendEntry scale_bar(const Scale& scale, const std::string& label) {
   constexpr double width = 128;
   std::string bar;
   for (int i = 0; i < levels; ++i) {
     const double begin = width * i / levels, end = width * (i + 1) / levels;
-    bar += path(level_of(i / (levels - 1.0), diverging) + " cell",
+    bar += path(level_of(i / (levels - 1.0)) + " cell",
                 'M' + concise(begin, 4) + " 0H" + concise(end, 4) + "V10H" + concise(begin, 4) + 'z');
   }
   std::string words = concise(scale.high, 3) + (scale.more ? " and more" : "");
@@ -84,7 +84,8 @@ Scale scale_of(const HeatMap& map) {
       if (drawable(value)) range.include(value);
   if (range.empty()) range = {0, 1};
   const double low = map.low.value_or(range.low), high = map.high.value_or(range.high);
-  return {low, high, range.low<low, range.high> high};
+  const bool less = range.low < low, more = range.high > high;
+  return {low, high, less, more};
 }
 
 // The sheet of one panel, the same for all.
@@ -192,7 +193,7 @@ Figure::Panel draw_panel(const HeatMap& map, const HeatMap::Panel& panel, const 
     const double value = panel.values[y * columns + x];
     if (!holds(map, value)) return "";
     if (!map.categories.empty()) return colour_class(category_of(map, value).colour) + " area";
-    return level_of(scale.place(value), map.diverging);
+    return level_of(scale.place(value));
   });
   if (!map.categories.empty()) html += letters(map, panel, grid);
   // A box of its own cuts curves off at the frame.
@@ -276,7 +277,7 @@ Figure draw(const HeatMap& map) {
     gaps = gaps ||
            !std::all_of(panel.values.begin(), panel.values.end(), [&](double v) { return holds(map, v); });
   }
-  if (map.categories.empty()) figure.legend.push_back(scale_bar(scale, map.value_label, map.diverging));
+  if (map.categories.empty()) figure.legend.push_back(scale_bar(scale, map.value_label));
   for (const HeatMap::Category& category : map.categories)
     figure.legend.push_back({path(colour_class(category.colour) + " area cell", "M3 -2H23V12H3z") +
                                  text(13, 9, "middle", category.letter, "letter"),
@@ -326,7 +327,7 @@ Figure draw(const AttentionMap& map) {
       if (key > query || !std::isfinite(value)) return "";
       any = true;
       scale.more = scale.more || value > brightest;
-      return level_of(std::sqrt(std::max(0.0, scale.place(static_cast<double>(value)))), false);
+      return level_of(std::sqrt(std::max(0.0, scale.place(static_cast<double>(value)))));
     });
     html += "</svg>\n" + box("axis", left, top, side, side);
     html += "<text text-anchor=\"end\" transform=\"translate(12 " + fixed(top, 1) +
@@ -344,7 +345,7 @@ Figure draw(const AttentionMap& map) {
     figure.panels.clear();
     return figure;
   }
-  figure.legend.push_back(scale_bar(scale, "attention, colours by its square root", false));
+  figure.legend.push_back(scale_bar(scale, "attention, colours by its square root"));
   return figure;
 }
 

@@ -10,15 +10,7 @@
 #include "train/plot/page_style.h"
 
 namespace ef {
-namespace {
 
-std::string element(const std::string& tag, const std::string& kind, const std::string& html) {
-  std::string out = "<" + tag;
-  if (!kind.empty()) out += " class=\"" + kind + '"';
-  return out + '>' + html + "</" + tag + ">\n";
-}
-
-// `code` in backticks; a single backtick stands for itself.
 std::string with_code(const std::string& text) {
   std::string html;
   for (std::size_t begin = 0; begin < text.size();) {
@@ -30,6 +22,14 @@ std::string with_code(const std::string& text) {
     begin = close + 1;
   }
   return html;
+}
+
+namespace {
+
+std::string element(const std::string& tag, const std::string& kind, const std::string& html) {
+  std::string out = "<" + tag;
+  if (!kind.empty()) out += " class=\"" + kind + '"';
+  return out + '>' + html + "</" + tag + ">\n";
 }
 
 std::string paragraphs(const std::string& text, const std::string& kind) {
@@ -74,83 +74,6 @@ std::string show_open(const Content& content) {
 std::string show(const Content& content) {
   const std::string html = show_open(content);
   return content.fold.empty() ? html : folded(content.fold, html);
-}
-
-struct Told {
-  const char *words, *sign, *kind;
-};
-
-// In the order of Claim::Verdict.
-const Told& told(Claim::Verdict verdict) {
-  static constexpr Told all[] = {
-      {"reproduced", "✓", "yes"},   {"in part", "◐", "partly"}, {"mixed", "±", "partly"},
-      {"contradicted", "✗", "no"},  {"undecided", "?", "open"}, {"not finished", "…", "open"},
-      {"not run yet", "–", "idle"}, {"not asked", "·", "idle"}, {"says nothing", "=", "idle"}};
-  return all[static_cast<std::size_t>(verdict)];
-}
-
-// Predictions hold or are contradicted; only claims are reproduced.
-Told told_of_prediction(Claim::Verdict verdict) {
-  Told t = told(verdict);
-  if (verdict == Claim::Verdict::reproduced) t.words = "holds";
-  return t;
-}
-
-std::string badge(const Told& t) {
-  return std::string("<span class=\"badge ") + t.kind + "\"><span aria-hidden=\"true\">" + t.sign +
-         "</span> " + t.words + "</span>";
-}
-
-// "-0.0214 [-0.04, -0.0028] nats"
-std::string effect_of(const Claim::Prediction& p) {
-  if (!std::isfinite(p.effect)) return "–";
-  std::string words = concise(p.effect, 3);
-  if (std::isfinite(p.low) && std::isfinite(p.high))
-    words += " [" + concise(p.low, 3) + ", " + concise(p.high, 3) + "]";
-  return p.unit.empty() ? words : words + ' ' + p.unit;
-}
-
-// Those that are judged, with their verdicts, or those that are not. Columns that nobody fills are left out.
-std::string predictions(const std::vector<Claim::Prediction>& all, bool judged) {
-  using P = Claim::Prediction;
-  const auto any = [&](std::string P::*text) {
-    return std::any_of(all.begin(), all.end(),
-                       [&](const P& p) { return p.judged == judged && !(p.*text).empty(); });
-  };
-  const bool tested = judged && any(&P::p), corrected = judged && any(&P::corrected);
-  const bool evidence = any(&P::evidence);
-  Table table{.columns = {{"prediction"}}, .sortable = false};
-  if (judged) table.columns.push_back({"verdict"});
-  table.columns.push_back({"effect [95 % interval]", true});
-  if (tested) table.columns.push_back({"p", true});
-  if (corrected) table.columns.push_back({"p, Holm", true, "corrected for the number of primaries"});
-  if (evidence) table.columns.push_back({"rests on"});
-  for (const P& p : all) {
-    if (p.judged != judged) continue;
-    std::vector<Cell>& row = table.rows.emplace_back();
-    // What it is measured with stands below it: a column of its own would be narrow.
-    row.emplace_back(p.detail.empty() ? p.text : p.text + " " + p.detail);
-    if (!p.detail.empty())
-      row.back().html = escape_html(p.text) + "<small>" + escape_html(p.detail) + "</small>";
-    if (judged) {
-      row.emplace_back(told_of_prediction(p.verdict).words);
-      row.back().html = badge(told_of_prediction(p.verdict));
-    }
-    row.emplace_back(effect_of(p));
-    if (tested) row.emplace_back(p.p);
-    if (corrected) row.emplace_back(p.corrected);
-    if (evidence) row.emplace_back(p.evidence);
-  }
-  return table.rows.empty() ? "" : show(table);
-}
-
-// The badge of a claim, with the name of what it is judged by where there are several.
-std::string badges(const Claim& claim) {
-  std::string html;
-  for (const Claim::Finding& finding : claim.findings)
-    html += "<span class=\"finding\">" + (finding.name.empty() ? "" : escape_html(finding.name) + " ") +
-            badge(told(finding.verdict)) + "</span>";
-  return html;
 }
 
 // A name such as attn.profile.last_quarter, with places to break the line at.
@@ -255,10 +178,6 @@ Cell Cell::number(double value, int digits) {
   return std::isfinite(value) ? Cell(concise(value, digits), exact(value)) : Cell("–");
 }
 
-Cell Cell::fixed(double value, int decimals) {
-  return std::isfinite(value) ? Cell(ef::fixed(value, decimals), exact(value)) : Cell("–");
-}
-
 std::string show(const Table& table) {
   std::string html = std::string("<div class=\"scroll\"><table") +
                      (table.sortable && table.rows.size() > 1 ? " class=\"sortable\"" : "") + ">\n";
@@ -303,23 +222,6 @@ std::string show(const Table& table) {
   return html + "</tbody></table></div>\n";
 }
 
-std::string csv(const Table& table) {
-  std::string out;
-  for (const Table::Column& column : table.columns) {
-    if (!out.empty()) out += ',';
-    out += csv_field(column.name);
-  }
-  out += '\n';
-  for (const std::vector<Cell>& row : table.rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      if (i > 0) out += ',';
-      out += csv_field(row[i].key.empty() ? row[i].text : row[i].key);
-    }
-    out += '\n';
-  }
-  return out;
-}
-
 // Two tables side by side: options are long and narrow.
 std::string options_table(const std::vector<std::pair<std::string, std::string>>& rows) {
   std::string html = "<div class=\"pair options\">\n";
@@ -332,28 +234,6 @@ std::string options_table(const std::vector<std::pair<std::string, std::string>>
     html += "</tbody></table>\n";
   }
   return html + "</div>\n";
-}
-
-// ---- Verdicts
-
-std::string words_of(Claim::Verdict verdict) { return told(verdict).words; }
-
-std::string badge(Claim::Verdict verdict) { return badge(told(verdict)); }
-
-std::string show(const std::vector<Claim>& claims) {
-  std::string html;
-  for (const Claim& claim : claims) {
-    html += "<article class=\"claim\" id=\"claim-" + slug(claim.id.empty() ? claim.text : claim.id) + "\">\n";
-    html += "<div class=\"head\"><h3>" + with_code(claim.text) + "</h3>" + badges(claim) + "</div>\n";
-    if (!claim.source.empty()) html += "<p class=\"source\">" + with_code(claim.source) + "</p>\n";
-    for (const Claim::Finding& finding : claim.findings) html += paragraphs(finding.reason, "");
-    html += predictions(claim.predictions, true);
-    const std::string others = predictions(claim.predictions, false);
-    if (!others.empty()) html += folded("Secondary predictions: measured, not judged", others);
-    if (!claim.command.empty()) html += commands(claim.command);
-    html += "</article>\n";
-  }
-  return html;
 }
 
 }  // namespace ef

@@ -6,7 +6,6 @@
 //   write_page("report.html", page);
 //   export_figures("figures", page);   // figures/ID.svg, figures/ID.csv
 #pragma once
-#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,6 +57,8 @@ std::string prose(const std::string& text);
 std::string remark(const std::string& text);
 // Text of which each space counts, as samples.
 std::string preformatted(const std::string& text);
+// Text within a line: `code` in backticks; a single backtick stands for itself.
+std::string with_code(const std::string& text);
 // What to type to get all this, a command a line; a # begins a comment.
 std::string commands(const std::string& lines);
 // Folded away until it is clicked; printed open.
@@ -82,7 +83,6 @@ struct Cell {
   Cell(const char* words) : text(words) {}
   // `digits` significant digits; sorted by value; "–" if not finite, which comes last.
   static Cell number(double value, int digits = 4);
-  static Cell fixed(double value, int decimals);
 };
 
 struct Table {
@@ -103,56 +103,8 @@ struct Table {
 
 // In a box that scrolls where the table is too wide. Error if a row is longer than there are columns.
 std::string show(const Table& table);
-// The same as CSV: keys where cells have them, else texts.
-std::string csv(const Table& table);
 
 // Names and values, in two columns where there is room.
 std::string options_table(const std::vector<std::pair<std::string, std::string>>& rows);
-
-// ---- Verdicts
-
-struct Claim {
-  enum class Verdict {
-    reproduced,
-    in_part,
-    mixed,
-    contradicted,
-    undecided,
-    unfinished,
-    not_run,
-    not_asked,
-    says_nothing
-  };
-  static constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
-  struct Prediction {
-    std::string text = "";
-    bool judged = true;                  // false: it has no verdict, and stands in a folded table of its own
-    Verdict verdict = Verdict::not_run;  // its badge says holds, contradicted, undecided, ...
-    double effect = unknown, low = unknown, high = unknown;  // and its 95 % interval, if measured
-    std::string unit = "";                                   // "nats"
-    std::string p = "", corrected = "";                      // p values, as they are shown
-    std::string evidence = "";                               // what it rests on: "5 pairs"
-    std::string detail = "";                                 // "Test loss, a against b: lower predicted"
-  };
-  struct Finding {
-    std::string name = "";  // what it is judged by, where there are several: "training", "theory"
-    Verdict verdict = Verdict::not_run;
-    std::string reason = "";  // why this verdict; under which conditions
-  };
-  std::string text = "";    // what is claimed
-  std::string source = "";  // who claims it, where
-  std::vector<Finding> findings = {};
-  std::vector<Prediction> predictions = {};
-  std::string command = "";  // what to type to see it
-  std::string id = "";       // its anchor is claim-ID; "": slug(text)
-};
-
-// "reproduced", "in part", "mixed", "contradicted", "undecided", "not finished", "not run yet", "not asked",
-// "says nothing"
-std::string words_of(Claim::Verdict verdict);
-// The word in a badge, with a sign of its own: not by colour alone.
-std::string badge(Claim::Verdict verdict);
-// All claims, with their predictions below them: those that are judged, then, folded, those that are not.
-std::string show(const std::vector<Claim>& claims);
 
 }  // namespace ef

@@ -33,11 +33,6 @@ std::string map_style(bool dark) {
                                  {52, 150, 150}, {130, 200, 150}, {244, 240, 180}}
            : std::vector<Colour>{{247, 246, 238}, {206, 228, 205}, {126, 193, 190},
                                  {54, 142, 177},  {36, 87, 148},   {22, 36, 92}};
-  const std::vector<Colour> diverging =
-      dark
-          ? std::vector<Colour>{{140, 200, 250}, {60, 120, 185}, {36, 41, 50}, {175, 95, 45}, {250, 185, 120}}
-          : std::vector<Colour>{
-                {26, 74, 130}, {120, 170, 215}, {245, 244, 240}, {225, 155, 100}, {140, 60, 10}};
   std::string css;
   for (int i = 0; i < svg::levels; ++i) {
     const double share = i / (svg::levels - 1.0);
@@ -46,7 +41,6 @@ std::string map_style(bool dark) {
         .append("{fill:")
         .append(between(sequential, share))
         .append("}");
-    css.append(".d").append(std::to_string(i)).append("{fill:").append(between(diverging, share)).append("}");
   }
   return css + '\n';
 }

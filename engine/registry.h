@@ -1,0 +1,80 @@
+// Siblings by name. A part (a norm, an attention, an optimiser, a source of data, ...) is an interface; each
+// way to do it is a struct in a file of its own, which ends with one line that makes it known:
+//
+//   const Registered<Norm, MyNorm> my_norm("my-norm", "what it does, in a few words", {its, options});
+//
+// From then on --norm my-norm picks it, --help lists it with its options (engine/option.h), and a mistyped
+// name is answered with the nearest one.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/error.h"
+#include "engine/nearest.h"
+#include "engine/option.h"
+
+namespace ef {
+
+// A sibling, but for how it is made.
+struct SiblingEntry {
+  std::string name, what;
+  std::vector<Declaration> options;
+  // Why the sibling does nothing at all as it is set: "strength and hold are 0". May be nullptr.
+  IdleReason idle;
+};
+
+// Part: the interface. Part::kind is its name in messages, Part::Factory what makes one:
+// std::function<std::unique_ptr<Part>(...)>.
+template <class Part>
+class Registry {
+ public:
+  struct Entry : SiblingEntry {
+    typename Part::Factory make;
+  };
+
+  static std::vector<Entry>& entries() {
+    static std::vector<Entry> all;
+    return all;
+  }
+
+  static std::vector<std::string> names() {
+    std::vector<std::string> list;
+    for (const Entry& entry : entries()) list.push_back(entry.name);
+    return list;
+  }
+
+  // Error with the nearest name if there is none like it, or if there are two.
+  static const Entry& find(const std::string& name) {
+    const Entry* found = nullptr;
+    for (const Entry& entry : entries()) {
+      if (entry.name != name) continue;
+      if (found)
+        fail(std::string("two siblings of ") + Part::kind + " are called " + name, "", "",
+             "rename one of them");
+      found = &entry;
+    }
+    if (!found) fail(std::string("no ") + Part::kind + " called " + name, "", "", suggestion(name, names()));
+    return *found;
+  }
+
+  template <class... Arguments>
+  static std::unique_ptr<Part> make(const std::string& name, Arguments&&... arguments) {
+    return find(name).make(std::forward<Arguments>(arguments)...);
+  }
+};
+
+// Sibling: a struct whose constructor takes what Part::Factory takes.
+template <class Part, class Sibling>
+struct Registered {
+  Registered(const std::string& name, const std::string& what, std::vector<Declaration> options = {},
+             IdleReason idle = nullptr) {
+    const auto make = [](auto&&... arguments) -> std::unique_ptr<Part> {
+      return std::make_unique<Sibling>(std::forward<decltype(arguments)>(arguments)...);
+    };
+    Registry<Part>::entries().push_back({{name, what, std::move(options), idle}, make});
+  }
+};
+
+}  // namespace ef

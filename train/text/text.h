@@ -1,0 +1,38 @@
+// Numbers and words as people and files read them.
+#pragma once
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ef {
+
+// Text that stands in a page as it is: &, <, >, " escaped, control characters replaced.
+std::string escape_html(std::string_view text);
+// 3.1416 with so many decimals; as short as so many digits allow; "1,234,567" with separators.
+std::string fixed(double value, int decimals);
+std::string concise(double value, int digits);
+std::string grouped(double value);
+// The shortest text that reads back as the same number; "" if it is not finite.
+std::string exact(double value);
+std::string exact(float value);
+// A field of a CSV file, in quotes if it must be.
+std::string csv_field(std::string_view text);
+
+// The shortest text that reads back as the same number, of numbers that are not finite, too.
+std::string number_text(double x);
+// Four significant digits, no exponents where a person would write none; "-" for NaN.
+std::string short_text(double x);
+std::string signed_text(double x);  // the same, with a plus where it is above 0
+// "0.012", "<0.0001", "-" for NaN: a p value.
+std::string p_text(double p);
+// A loss or another figure in a table of runs: "1.2345", "123.45", "-" for NaN.
+std::string figure_text(double x);
+// "1.2G", "3.40M", "5.6k", "78": a number that may be large.
+std::string short_number(double x);
+// So many, and the word for them: "1 pair", "2 pairs".
+std::string count_text(std::size_t count, const std::string& word);
+// "a, b and c"
+std::string list_of(const std::vector<std::string>& words);
+
+}  // namespace ef
