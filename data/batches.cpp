@@ -39,7 +39,8 @@ void fill_row(Batch& batch, Index row, const Split& split, std::int32_t first_in
   for (Index t = 0; t < batch.tokens; ++t) {
     const Index position = begin + t;
     const Index cell = row * batch.tokens + t;
-    const bool read = position < end, score = read && position >= scored;
+    const bool read = position < end;
+    const bool score = read && position >= scored && split.is_scored(position);
     batch.inputs[at(cell)] = read && position > 0 ? split.ids[at(position - 1)] : first_input;
     batch.targets[at(cell)] = score ? split.ids[at(position)] : -1;
     if (!score) continue;
@@ -50,7 +51,8 @@ void fill_row(Batch& batch, Index row, const Split& split, std::int32_t first_in
 
 }  // namespace
 
-RandomWindows::RandomWindows(const Split& split, std::int32_t first_input, Index tokens, std::uint64_t seed)
+RandomWindows::RandomWindows(const Split& split, std::int32_t first_input, Index tokens, std::uint64_t seed,
+                             const OptionValues&)
     : split_(split), first_input_(first_input), tokens_(tokens), seed_(seed) {
   check_positive("tokens of a window", tokens);
   const Index last = split.size() - tokens;  // the last position with enough text after it
@@ -79,7 +81,8 @@ std::uint64_t RandomWindows::steps_per_epoch(Index rows) const {
   return static_cast<std::uint64_t>((split_.size() + rows * tokens_ - 1) / (rows * tokens_));
 }
 
-ShuffledBlocks::ShuffledBlocks(const Split& split, std::int32_t first_input, Index tokens, std::uint64_t seed)
+ShuffledBlocks::ShuffledBlocks(const Split& split, std::int32_t first_input, Index tokens, std::uint64_t seed,
+                               const OptionValues&)
     : split_(split), first_input_(first_input), tokens_(tokens), blocks_(0), seed_(seed) {
   check_positive("tokens of a block", tokens);
   if (split.ids.empty()) fail("the training text is empty");
@@ -113,12 +116,10 @@ std::uint64_t ShuffledBlocks::steps_per_epoch(Index rows) const {
   return static_cast<std::uint64_t>((blocks_ + rows - 1) / rows);
 }
 
-std::unique_ptr<TrainWindows> make_train_windows(const std::string& name, const Split& split,
-                                                 std::int32_t first_input, Index tokens, std::uint64_t seed) {
-  if (name == "random") return std::make_unique<RandomWindows>(split, first_input, tokens, seed);
-  if (name == "blocks") return std::make_unique<ShuffledBlocks>(split, first_input, tokens, seed);
-  fail("kind of training windows", "'" + name + "'", "'random' or 'blocks'");
-}
+namespace {
+const Registered<TrainWindows, RandomWindows> random_windows("random", "stretches that begin anywhere");
+const Registered<TrainWindows, ShuffledBlocks> blocks("blocks", "consecutive blocks, shuffled each epoch");
+}  // namespace
 
 ValidationWindows::ValidationWindows(const Split& split, std::int32_t first_input, Index tokens,
                                      Index context)

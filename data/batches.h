@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "data/corpus.h"
+#include "engine/option.h"
 #include "engine/real.h"
+#include "engine/registry.h"
 
 namespace ef {
 
@@ -28,6 +30,11 @@ struct Batch {
 class TrainWindows {
  public:
   virtual ~TrainWindows() = default;
+  static constexpr const char* kind = "way to cut training windows";
+  // Of a split that outlives it, the corpus' first_input, tokens a window, a seed.
+  using Factory = std::function<std::unique_ptr<TrainWindows>(
+      const Split&, std::int32_t first_input, Index tokens, std::uint64_t seed, const OptionValues&)>;
+
   // The batch of a step: `rows` sequences (see ShuffledBlocks for an exception). Reuses the memory of
   // `batch`.
   virtual void fill(Batch& batch, std::uint64_t step, Index rows) const = 0;
@@ -47,7 +54,8 @@ class TrainWindows {
 // the split knows where documents begin, there only. Throws Error if there is no such position.
 class RandomWindows : public TrainWindows {
  public:
-  RandomWindows(const Split& split, std::int32_t first_input, Index tokens, std::uint64_t seed);
+  RandomWindows(const Split& split, std::int32_t first_input, Index tokens, std::uint64_t seed,
+                const OptionValues& = {});
   void fill(Batch& batch, std::uint64_t step, Index rows) const override;
   std::uint64_t steps_per_epoch(Index rows) const override;
 
@@ -63,7 +71,8 @@ class RandomWindows : public TrainWindows {
 // its last batch has fewer rows if they do not divide the blocks.
 class ShuffledBlocks : public TrainWindows {
  public:
-  ShuffledBlocks(const Split& split, std::int32_t first_input, Index tokens, std::uint64_t seed);
+  ShuffledBlocks(const Split& split, std::int32_t first_input, Index tokens, std::uint64_t seed,
+                 const OptionValues& = {});
   void fill(Batch& batch, std::uint64_t step, Index rows) const override;
   std::uint64_t steps_per_epoch(Index rows) const override;
   Index blocks() const { return blocks_; }
@@ -75,10 +84,6 @@ class ShuffledBlocks : public TrainWindows {
   Index tokens_, blocks_;
   std::uint64_t seed_;
 };
-
-// By name: "random" or "blocks". Throws Error for another name.
-std::unique_ptr<TrainWindows> make_train_windows(const std::string& name, const Split& split,
-                                                 std::int32_t first_input, Index tokens, std::uint64_t seed);
 
 // ---- Validation
 

@@ -83,6 +83,7 @@ std::uint64_t Corpus::fingerprint() const {
   for (const Split* split : {&train, &valid, &test}) {
     for (const std::int32_t id : split->ids)
       for (int shift = 0; shift < 32; shift += 8) add(static_cast<std::uint32_t>(id) >> shift & 0xFF);
+    for (const std::uint8_t scored : split->scored) add(scored);
     for (int i = 0; i < 4; ++i) add(0xFF);  // no id: a token that moves to another split is a change
   }
   return hash;
@@ -90,14 +91,20 @@ std::uint64_t Corpus::fingerprint() const {
 
 double unigram_nats(const Split& train, const Split& text) {
   std::unordered_map<std::int32_t, double> counts;
-  for (const std::int32_t id : train.ids) ++counts[id];
-  double nats = 0;
-  for (const std::int32_t id : text.ids) {
-    const auto found = counts.find(id);
-    if (found == counts.end()) return std::numeric_limits<double>::infinity();
-    nats += std::log(static_cast<double>(train.size()) / found->second);
+  double all = 0, nats = 0, scored = 0;
+  for (Index i = 0; i < train.size(); ++i) {
+    if (!train.is_scored(i)) continue;
+    ++counts[train.ids[static_cast<std::size_t>(i)]];
+    ++all;
   }
-  return nats / static_cast<double>(text.size());
+  for (Index i = 0; i < text.size(); ++i) {
+    if (!text.is_scored(i)) continue;
+    const auto found = counts.find(text.ids[static_cast<std::size_t>(i)]);
+    if (found == counts.end()) return std::numeric_limits<double>::infinity();
+    nats += std::log(all / found->second);
+    ++scored;
+  }
+  return nats / scored;
 }
 
 Corpus load_corpus(const std::string& path_name, Tokenizer::Kind kind, Index max_vocabulary) {

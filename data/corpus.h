@@ -15,6 +15,8 @@ struct Split {
   std::vector<Index> starts;      // where independent documents begin, ascending; empty: nowhere known
   std::vector<float> floor_nats;  // -log p of each token in the true language, given all before it in its
                                   // document: no model can do better on average. Empty: not known
+  std::vector<std::uint8_t> scored = {};  // whether a token is one to be predicted; empty: all are
+  bool is_scored(Index i) const { return scored.empty() || scored[static_cast<std::size_t>(i)] != 0; }
   Index size() const { return std::ssize(ids); }
 };
 
@@ -31,8 +33,9 @@ struct Corpus {
   std::uint64_t fingerprint() const;
 };
 
-// What a model can reach that sees no context, in nats a token: the mean of -log p over `text`, p being the
-// token's share of `train`. Infinite if `text` has a token that `train` lacks; NaN for an empty text.
+// What a model can reach that sees no context, in nats a token: the mean of -log p over what is scored of
+// `text`, p being the token's share of what is scored of `train`. Infinite if `text` has a token that `train`
+// lacks; NaN for an empty text.
 double unigram_nats(const Split& train, const Split& text);
 
 // `path` is either a UTF-8 file, of which the first 90 % (of characters, or of lines for words) train and the

@@ -36,10 +36,9 @@ class Evaluation {
     tape_.reset();
     tape_.activations().guard(true);
     tape_.gradients().guard(true);
-    tape_.recording = tape_.training = true;  // f may have changed these
+    tape_.recording = true;  // f may have changed these
     tape_.check_finite = false;
-    tape_.random = {};
-    tape_.first_sequence = 0;
+    tape_.settings = {};
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       Tensor x{inputs[i].shape, memory_.allocate<Real>(inputs[i].shape.size()), nullptr, "input"};
       std::copy(inputs[i].values.begin(), inputs[i].values.end(), x.data);

@@ -1,11 +1,12 @@
 // The table of contents of the engine: one declaration an op, with the shapes that go in and come out.
 //
 // Each op checks its shapes (Error), computes on the current Tape, and records its backward there. Its
-// derivation stands above its code in engine/ops/. "[..., C]" means any number of leading axes. Nothing is
-// broadcast silently except where it says so. The letters: B batch, T tokens, C channels, H heads, D = C / H,
-// V vocabulary, M, N, K any sizes.
+// derivation stands above its code in engine/ops/. "[..., C]" means any number of leading axes. The letters:
+// B batch, T tokens, C channels, H heads, D = C / H, V vocabulary, M, N, K any sizes.
 #pragma once
 #include <cstdint>
+#include <functional>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -13,13 +14,55 @@
 
 namespace ef {
 
-// ops/elementwise.cpp
-Tensor add(const Tensor& a,
-           const Tensor& b);  // [..., S] + [S] -> [..., S]: S, the shape of b, ends that of a
-Tensor mul(const Tensor& a, const Tensor& b);  // element by element, shapes as for add
-Tensor scale(const Tensor& x, Real factor);    // factor * x
+// ops/elementwise.cpp: element by element; one line an op (engine/place_by_place.h).
+// Where two tensors meet, the result has the shape of the first, [...]. The other is repeated to fit it, in
+// two cases and no other:
+//   - its shape is how that of the first ends: [C] beside [B, T, C], as a bias;
+//   - it has as many axes, and those that differ are 1: [B, 1, C] or [1, T, 1] beside [B, T, C].
+// So no op makes a tensor larger than its first one, and no axis is stretched but where its 1 was written
+// (insert_axis): numpy's rule adds missing axes in front by itself, and so turns [N] - [N, 1], a slip, into
+// an [N, N]; here that is an Error. Where the first is the smaller one, expand() says so. (What shapes cannot
+// tell is a size that only happens to be 1, as that of a batch of one.)
+Tensor add(const Tensor& a, const Tensor& b);       // a + b
+Tensor add(const Tensor& x, double c);              // x + c
+Tensor subtract(const Tensor& a, const Tensor& b);  // a - b
+Tensor negate(const Tensor& x);                     // -x
+Tensor mul(const Tensor& a, const Tensor& b);       // a b
+Tensor scale(const Tensor& x, double c);            // c x
+Tensor divide(const Tensor& a, const Tensor& b);    // a / b
+Tensor power(const Tensor& x, double c);            // x^c; NaN for x < 0 unless c is whole
+Tensor exp(const Tensor& x);                        // e^x
+Tensor log(const Tensor& x);                        // natural; -infinity at 0, NaN below
+Tensor sqrt(const Tensor& x);                       // NaN below 0; its slope at 0 is infinite
+Tensor tanh(const Tensor& x);
+Tensor sigmoid(const Tensor& x);                   // 1 / (1 + e^-x)
+Tensor minimum(const Tensor& a, const Tensor& b);  // the smaller one; where they are equal a has the gradient
+Tensor minimum(const Tensor& x, double c);         // no gradient where x is c or more
+Tensor maximum(const Tensor& a, const Tensor& b);  // the larger one; where they are equal a has the gradient
+Tensor maximum(const Tensor& x, double c);         // no gradient where x is c or less
 Tensor dropout(const Tensor& x,
                double p);  // x / (1 - p), or 0 with probability p; x itself when not training
+
+// Masks are tensors of ones and zeros that have no gradient: 1 where the condition holds (not for a NaN).
+Tensor less(const Tensor& x, double c);      // x < c
+Tensor at_most(const Tensor& x, double c);   // x <= c
+Tensor greater(const Tensor& x, double c);   // x > c
+Tensor at_least(const Tensor& x, double c);  // x >= c
+
+// ops/masks.cpp
+// 1 where seen(row, column), else 0: [rows, columns]
+Tensor position_mask(Index rows, Index columns, const std::function<bool(Index row, Index column)>& seen);
+Tensor causal_mask(Index tokens);  // [T, T]: row i sees columns 0..i
+// [T, T]: a row sees itself and the window - 1 columns before it. Error if window < 1
+Tensor window_mask(Index tokens, Index window);
+// a where the mask is not 0, else b: a [...], mask and b repeated to fit a. What is not chosen gets a
+// gradient of 0, and its NaN or infinity does not pass; but 0 times an infinite slope below it is NaN: choose
+// before a log or a division, not after it. Error for a mask with a gradient.
+Tensor where(const Tensor& mask, const Tensor& a, const Tensor& b);
+Tensor where(const Tensor& mask, const Tensor& a, double b);
+// For where(causal_mask(T), logits, unseen) before a softmax: e^unseen is 0, and unseen is finite, so
+// Tape::check_finite finds nothing wrong with it. (A row that sees nothing at all gets equal weights.)
+inline constexpr double unseen = -1e30;
 
 // ops/activation.cpp: element by element
 Tensor relu(const Tensor& x);       // max(x, 0)
@@ -35,13 +78,31 @@ struct Activation {
 };
 const std::vector<Activation>& activations();
 
-// ops/shape.cpp
+// ops/shape.cpp. An axis counts from 0; Error for one that is not there.
 Tensor reshape(const Tensor& x, const Shape& shape);  // the same numbers under another shape; shares memory
+Tensor insert_axis(const Tensor& x, int axis);        // [..., 1, ...]: a 1 before that axis, or at the end
 Tensor transpose(const Tensor& x, int axis_a, int axis_b);  // swaps two axes
-Tensor sum(const Tensor& x);                                // [...] -> [1]
-Tensor sum(const Tensor& x, int axis);                      // the axis is removed
-Tensor mean(const Tensor& x);                               // [...] -> [1]
-Tensor mean(const Tensor& x, int axis);                     // the axis is removed
+Tensor expand(const Tensor& x, const Shape& shape);         // repeated to fit the shape, by the rule above
+// [..., N, ...] -> [..., count, ...]: places first .. first + count - 1 of the axis. Error unless they exist.
+Tensor slice(const Tensor& x, int axis, Index first, Index count);
+// One behind the other along the axis; all other axes alike. Error for no parts.
+Tensor concatenate(std::span<const Tensor> parts, int axis);
+Tensor concatenate(std::initializer_list<Tensor> parts, int axis);
+// [..., N, ...] -> [..., ids, ...]: places of the axis by id, which may come again. The ids must outlive the
+// backward. Error for an id outside [0, N).
+Tensor gather(const Tensor& x, int axis, std::span<const std::int32_t> ids);
+// Of each line along the axis the number at its id: the axis is removed. As many ids as lines, in the order
+// of the result; they must outlive the backward. Error for an id outside [0, N).
+Tensor pick(const Tensor& x, int axis, std::span<const std::int32_t> ids);
+
+// ops/reduce.cpp: along an axis, which is removed (of [N] there remains [1])
+Tensor sum(const Tensor& x);  // [...] -> [1]
+Tensor sum(const Tensor& x, int axis);
+Tensor mean(const Tensor& x);  // [...] -> [1]; Error for no elements, as for the three below
+Tensor mean(const Tensor& x, int axis);
+Tensor max(const Tensor& x, int axis);             // the gradient goes to the first of the largest
+Tensor log_sum_exp(const Tensor& x, int axis);     // log(sum e^x), which does not overflow
+Tensor cumulative_sum(const Tensor& x, int axis);  // [...] as x: each the sum of itself and those before it
 
 // ops/matmul.cpp
 // y = x w^T + b: x [..., K], w [N, K], b [N] or an empty Tensor -> [..., N]

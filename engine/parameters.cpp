@@ -87,7 +87,7 @@ const Parameter& Parameters::find(const std::string& path) const {
 Tensor Parameters::at(const std::string& path, Real* gradients) {
   const Parameter& p = find(path);
   return {p.shape, values_.data() ? values_.data() + p.offset : nullptr,
-          gradients && p.trained ? gradients + p.offset : nullptr, p.path.c_str()};
+          gradients && p.trained ? gradients + p.offset : nullptr, p.path.c_str(), true};
 }
 
 Builder Builder::operator/(const std::string& name) const {

@@ -16,12 +16,11 @@ Tape& Tape::current() {
   return *current_;
 }
 
-Tensor Tape::output(const char* op, const Shape& shape, std::initializer_list<Tensor> inputs) {
+Tensor Tape::output(const char* op, const Shape& shape, std::span<const Tensor> inputs) {
   bool wants_gradient = false;
   for (const Tensor& input : inputs) {
     wants_gradient = wants_gradient || input.grad;
-    // Parameters are the only named tensors that contain a dot: "blocks.0.attn.q.weight".
-    if (check_finite && std::string(input.name).find('.') != std::string::npos) last_parameter_ = input.name;
+    if (input.is_parameter) last_parameter_ = input.name;
   }
   Tensor y;
   y.shape = shape;
@@ -36,7 +35,7 @@ Tensor Tape::output(const char* op, const Shape& shape, std::initializer_list<Te
 }
 
 void Tape::backward(const Tensor& loss) {
-  check_shape(loss.size() == 1, "backward", "loss", loss.shape, "[1]");
+  check_shape(loss.size() == 1, "backward", "loss", loss, "[1]");
   const Real one = 1;
   backward(loss, {&one, 1});
 }
@@ -58,7 +57,7 @@ void Tape::backward(const Tensor& y, std::span<const Real> seed) {
     if (heir && heir->data) heir = nullptr;
     if (heir) heir->data = node->output;
     for (std::size_t i = node->first_input; i < node->last_input; ++i) open(inputs_[i]);
-    node->run(node->backward);
+    node->run(node->backward, !heir);
     if (heir)
       node->output.slot()->data = nullptr;
     else
@@ -87,14 +86,14 @@ void Tape::close(const Gradient& gradient) {
 }
 
 void Tape::add_penalty(const Tensor& penalty) {
-  check_shape(penalty.shape == Shape{1}, "add_penalty", "penalty", penalty.shape, "[1]");
-  if (recording && training) penalties_.push_back(penalty);
+  check_shape(penalty.shape == Shape{1}, "add_penalty", "penalty", penalty, "[1]");
+  if (recording && settings.training) penalties_.push_back(penalty);
 }
 
 Tensor Tape::with_penalties(const Tensor& loss) {
   const Scope scope(*this);
   Tensor total = loss;
-  for (const Tensor& penalty : penalties_) total = add(total, scale(penalty, Real(share)));
+  for (const Tensor& penalty : penalties_) total = add(total, scale(penalty, Real(settings.share)));
   return total;
 }
 

@@ -15,6 +15,15 @@
 
 namespace ef {
 
+// What a forward pass is for, and where its numbers stand in the batch. The tape only keeps it for the ops
+// and layers that ask.
+struct ForwardSettings {
+  bool training = true;      // false: dropout passes its input through, and penalties are not kept
+  Random random = {};        // seed and step of the numbers that dropout draws
+  Index first_sequence = 0;  // where this worker's first sequence stands in the whole batch
+  double share = 1;          // the part of the whole batch's sequences that this forward holds
+};
+
 // A worker thread owns one tape and computes on it inside a Tape::Scope. All tensors that ops return live on
 // it and die at reset().
 class Tape {
@@ -36,13 +45,10 @@ class Tape {
   };
   static Tape& current();  // Error outside of any Scope
 
-  // Settings of a forward pass.
+  // What the tape itself does.
   bool recording = true;      // false: no gradients, no backward (validation, sampling)
-  bool training = true;       // false: dropout passes its input through
   bool check_finite = false;  // true: throw NumericalError at the first op that yields NaN or infinity
-  Random random;              // seed and step of the numbers that dropout draws
-  Index first_sequence = 0;   // where this worker's first sequence stands in the whole batch
-  double share = 1;           // the part of the whole batch's sequences that this forward holds
+  ForwardSettings settings;
 
   // A number that differs for every call since reset(), in the order of the calls: the stream of a dropout.
   std::uint64_t next_stream() { return stream_++; }
@@ -50,31 +56,25 @@ class Tape {
   // The tensor that an op is about to compute from these inputs; data not initialised. It gets a gradient if
   // the tape is recording and an input has one. The op's backward may add to the gradients of these inputs
   // and of no others.
-  Tensor output(const char* op, const Shape& shape, std::initializer_list<Tensor> inputs);
+  Tensor output(const char* op, const Shape& shape, std::span<const Tensor> inputs);
+  Tensor output(const char* op, const Shape& shape, std::initializer_list<Tensor> inputs) {
+    return output(op, shape, std::span(inputs.begin(), inputs.size()));
+  }
 
   // Ends an op: puts its backward on the tape, if y has a gradient. backward() reads y.grad and ADDS to the
   // gradients of the inputs. It captures by value what it needs (the captures are what is saved).
   template <class Backward>
   Tensor record(const Tensor& y, Backward backward) {
-    return record(y, {}, backward);
+    return put(y, {}, [=](bool) { backward(); });
   }
 
   // The same for an op that makes the gradient of x from that of y place by place. If nothing was added to
-  // that of x yet, x takes over the memory of y's gradient instead of getting its own: then x.grad == y.grad,
-  // and backward() must replace what it reads there instead of adding (see pass_on).
+  // that of x yet, x takes over the memory of y's gradient instead of getting its own. So
+  // backward(const Real* dy, Real* dx, bool adds) adds to dx, or, where `adds` is false, replaces dy by it in
+  // the same memory. dx is nullptr where x wants no gradient.
   template <class Backward>
-  Tensor record(const Tensor& y, const Gradient& takes_over, Backward backward) {
-    static_assert(std::is_trivially_destructible_v<Backward>, "capture tensors, pointers and numbers only");
-    if (check_finite) check_values(y);
-    if (!y.grad) {
-      inputs_.resize(first_input_);
-      return y;
-    }
-    void* place = activations_.allocate<Backward>(1);
-    nodes_.push_back({y.grad, takes_over, first_input_, inputs_.size(),
-                      [](void* f) { (*static_cast<Backward*>(f))(); }, new (place) Backward(backward)});
-    first_input_ = inputs_.size();
-    return y;
+  Tensor record_in_place(const Tensor& y, const Tensor& x, Backward backward) {
+    return put(y, x.grad, [=](bool adds) { backward(y.grad, x.grad, adds); });
   }
 
   // Sets d(loss)/d(loss) to one and runs the tape in reverse. The gradient of an activation is set to zero
@@ -108,9 +108,25 @@ class Tape {
   struct Node {
     Gradient output, takes_over;
     std::size_t first_input, last_input;  // in inputs_
-    void (*run)(void*);
+    void (*run)(void* backward, bool adds);
     void* backward;
   };
+  // The end of record and record_in_place. backward(adds): false where takes_over did take over.
+  template <class Backward>
+  Tensor put(const Tensor& y, const Gradient& takes_over, Backward backward) {
+    static_assert(std::is_trivially_destructible_v<Backward>, "capture tensors, pointers and numbers only");
+    if (check_finite) check_values(y);
+    if (!y.grad) {
+      inputs_.resize(first_input_);
+      return y;
+    }
+    void* place = activations_.allocate<Backward>(1);
+    nodes_.push_back({y.grad, takes_over, first_input_, inputs_.size(),
+                      [](void* f, bool adds) { (*static_cast<Backward*>(f))(adds); },
+                      new (place) Backward(backward)});
+    first_input_ = inputs_.size();
+    return y;
+  }
   void check_values(const Tensor& y) const;
   void open(const Gradient& gradient);   // gives it memory, set to zero, if it has none
   void close(const Gradient& gradient);  // takes it back
@@ -125,19 +141,5 @@ class Tape {
   std::uint64_t stream_ = 0;
   const char* last_parameter_ = "";  // for messages: the parameter that was used last
 };
-
-// The backward of an op recorded with takes_over = x.grad: dx_i = derivative(i, dy_i) is added, or put in the
-// place of dy_i.
-template <class Derivative>
-void pass_on(const Tensor& y, const Tensor& x, Derivative derivative) {
-  const Real* dy = y.grad;
-  Real* dx = x.grad;
-  const Index n = y.size();
-  if (dx == dy) {
-    for (Index i = 0; i < n; ++i) dx[i] = derivative(i, dx[i]);
-  } else {
-    for (Index i = 0; i < n; ++i) dx[i] += derivative(i, dy[i]);
-  }
-}
 
 }  // namespace ef

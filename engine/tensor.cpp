@@ -22,4 +22,13 @@ void wrong_shape(const char* op, const char* name, const Shape& got, const std::
   fail(std::string(op) + ": shape of " + name, got.str(), expected);
 }
 
+void wrong_shape(const char* op, const char* name, const Tensor& got, const std::string& expected) {
+  fail(std::string(op) + ": shape of " + described(name, got), got.shape.str(), expected);
+}
+
+std::string described(const char* name, const Tensor& tensor) {
+  if (!*tensor.name) return name;
+  return std::string(name) + (tensor.is_parameter ? " (" : " (of ") + tensor.name + ")";
+}
+
 }  // namespace ef

@@ -62,14 +62,19 @@ struct Tensor {
   Real* data = nullptr;
   Gradient grad = {};     // same shape as data; false where no gradient is wanted
   const char* name = "";  // a parameter's path, or the op that made it
+  bool is_parameter = false;
 
   Index size() const { return shape.size(); }
   explicit operator bool() const { return data != nullptr; }
 };
 
-// Throws Error "OP: shape of NAME: got GOT, expected EXPECTED".
+// Throws Error "OP: shape of NAME: got GOT, expected EXPECTED". NAME is what the op calls the tensor; behind
+// it stands what the tensor is: a parameter's path, or the op that made it.
 [[noreturn]] void wrong_shape(const char* op, const char* name, const Shape& got,
                               const std::string& expected);
+[[noreturn]] void wrong_shape(const char* op, const char* name, const Tensor& got,
+                              const std::string& expected);
+std::string described(const char* name, const Tensor& tensor);  // "w (blocks.0.attn.q.weight)"
 
 inline std::string text_of(const Shape& shape) { return shape.str(); }
 inline std::string text_of(Index number) { return std::to_string(number); }
@@ -77,9 +82,8 @@ inline std::string text_of(const std::string& text) { return text; }
 
 // The same unless the condition holds. EXPECTED is made of shapes, numbers and texts, and only then: a check
 // that holds allocates nothing.
-template <class... Parts>
-void check_shape(bool condition, const char* op, const char* name, const Shape& got,
-                 const Parts&... expected) {
+template <class Got, class... Parts>
+void check_shape(bool condition, const char* op, const char* name, const Got& got, const Parts&... expected) {
   if (!condition) wrong_shape(op, name, got, (text_of(expected) + ...));
 }
 

@@ -48,7 +48,7 @@ void generate(const Transformer& model, Tape& tape, std::vector<std::int32_t>& i
   check(sampling);
   if (ids.empty()) fail("generate", "no token to continue", "at least one");
   const Tape::Scope scope(tape);
-  tape.recording = tape.training = tape.check_finite = false;
+  tape.recording = tape.settings.training = tape.check_finite = false;
   const Random random{seed, stream_of(Purpose::sample), 0};
   const auto context = static_cast<std::size_t>(model.config.context);
   std::size_t begin = 0;

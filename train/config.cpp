@@ -5,6 +5,8 @@
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 
+#include "data/batches.h"
+#include "data/source.h"
 #include "engine/error.h"
 #include "models/layers.h"
 #include "models/registry.h"
@@ -16,12 +18,12 @@ namespace ef {
 FieldList fields(Config& c) {
   FieldList f;
   f.group = "Data";
-  f.add("data", c.data, "builtin, a UTF-8 text file, or a folder with train.txt, valid.txt, test.txt");
-  f.add("tokens", c.tokens, "what a token is", {"chars", "words"});
-  f.add("max-vocabulary", c.max_vocabulary,
-        "of words: so many entries at most, the commonest; others are <unk> (0: all)");
-  f.add("windows", c.windows, "random stretches of the text, or consecutive blocks shuffled each epoch",
-        {"random", "blocks"});
+  std::string sources;
+  for (const std::string& name : Registry<DataSource>::names())
+    if (name != "text") sources += name + ", ";
+  f.add("data", c.data, sources + "a UTF-8 text file, or a folder with train.txt, valid.txt, test.txt");
+  f.add("windows", c.windows, "training windows: stretches of the text, or blocks shuffled each epoch",
+        Registry<TrainWindows>::names());
 
   f.group = "Model";
   f.add("context", c.model.context, "tokens that the model sees at once");
@@ -87,14 +89,31 @@ FieldList fields(Config& c) {
 
   // What siblings declare, under a heading for each part.
   ModelConfig& m = c.model;
-  f.add_options<Block>("block", {&m.block}, m.options);
-  f.add_options<Attention>("attention", {&m.attention}, m.options);
-  f.add_options<Norm>("norm", {&m.norm, &m.final_norm}, m.options);
-  f.add_options<Positions>("positions", {&m.positions}, m.options);
-  f.add_options<Initialisation>("init", {&m.initialisation}, m.options);
-  f.add_options<Regulariser>("regulariser", {&m.regulariser}, m.options);
-  f.add_options<OptimiserRule>("optimiser", {&c.optimiser.rule}, c.options);
-  f.add_options<Schedule>("schedule", {&c.schedule.name}, c.options);
+  using Names = std::vector<std::string>;
+  f.add_options<DataSource>(
+      "data", [&c] { return Names{source_name(c.data)}; }, c.options);
+  f.add_options<TrainWindows>(
+      "windows", [&c] { return Names{c.windows}; }, c.options);
+  f.add_options<Block>(
+      "block", [&m] { return Names{m.block}; }, m.options);
+  f.add_options<Attention>(
+      "attention", [&m] { return Names{m.attention}; }, m.options);
+  f.add_options<Norm>(
+      "norm",
+      [&m] {
+        return Names{m.norm, m.final_norm};
+      },
+      m.options);
+  f.add_options<Positions>(
+      "positions", [&m] { return Names{m.positions}; }, m.options);
+  f.add_options<Initialisation>(
+      "init", [&m] { return Names{m.initialisation}; }, m.options);
+  f.add_options<Regulariser>(
+      "regulariser", [&m] { return Names{m.regulariser}; }, m.options);
+  f.add_options<OptimiserRule>(
+      "optimiser", [&c] { return Names{c.optimiser.rule}; }, c.options);
+  f.add_options<Schedule>(
+      "schedule", [&c] { return Names{c.schedule.name}; }, c.options);
   return f;
 }
 
@@ -122,12 +141,7 @@ void check(const Config& c) {
     if (!(value >= least))
       fail(std::string("--") + name, number_text(value), "at least " + number_text(least));
   };
-  if (c.max_vocabulary != 0) at_least("max-vocabulary", static_cast<double>(c.max_vocabulary), 5);
-  if (c.max_vocabulary > 0 && c.tokens != "words")
-    fail("--max-vocabulary", std::to_string(c.max_vocabulary) + " with --tokens " + c.tokens,
-         "--tokens words", "characters are never left out");
-  if (c.data == "builtin" && c.tokens != "chars")
-    fail("--tokens", c.tokens + " with the built-in language", "chars", "--data FILE is for other texts");
+  data_source(c.data, c.options);
   at_least("steps", static_cast<double>(c.steps), 1);
   at_least("batch", static_cast<double>(c.batch), 1);
   at_least("micro-batch", static_cast<double>(c.micro_batch), 0);

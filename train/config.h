@@ -16,9 +16,7 @@ struct Config {
   std::string preset = "story";
 
   // Data
-  std::string data = "builtin";    // or a file, or a folder with train.txt, valid.txt, test.txt
-  std::string tokens = "chars";    // or "words"
-  Index max_vocabulary = 0;        // of words: at most so many entries, the commonest; 0: all
+  std::string data = "builtin";    // a source by name, or the path of a text: data/source.h
   std::string windows = "random";  // or "blocks"
 
   ModelConfig model;
@@ -32,7 +30,7 @@ struct Config {
   std::uint64_t seed = 1;
   OptimiserConfig optimiser;  // its learning rate is that of the schedule, its options are those below
   ScheduleConfig schedule;    // its `total` is `steps`
-  OptionValues options;       // of optimisers and schedules; those of a model's parts are in `model`
+  OptionValues options;       // of data, optimisers and schedules; those of a model's parts are in `model`
   double clip = 1;            // largest norm of the gradient; 0: not clipped
   double label_smoothing = 0;
   bool overfit_one_batch =

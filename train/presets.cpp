@@ -42,7 +42,7 @@ void shakespeare(Config& c) {
 // WikiText-2.
 void paper(Config& c) {
   c.data = "data/corpora/wikitext-2";
-  c.tokens = "words";
+  c.options.set("tokens", "words");
   c.windows = "blocks";
   c.model.context = 512;
   c.model.layers = 1;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "data/source.h"
 #include "engine/error.h"
 #include "train/files/files.h"
 #include "train/files/safetensors.h"
@@ -158,15 +159,14 @@ LoadedModel::LoadedModel(const std::string& folder, const std::string& checkpoin
   model_ = std::make_unique<Transformer>(Builder(parameters_, nullptr), saved.config.model);
 }
 
-Corpus load_data(const Config& config) {
-  // Enough that no story is seen twice in a run of the default length; text is made in a second.
-  if (config.data == "builtin") return builtin_corpus(1, 8'000'000, 100'000);
-  return load_corpus(config.data, config.tokens == "words" ? Tokenizer::Kind::words : Tokenizer::Kind::chars,
-                     config.max_vocabulary);
-}
+Corpus load_data(const Config& config) { return data_source(config.data, config.options)->load(config.data); }
 
 std::string data_name(const Config& config) {
-  return config.data + " " + config.tokens + " " + std::to_string(config.max_vocabulary);
+  Config copy = config;
+  std::string name = config.data;
+  for (const Field& field : fields(copy).list)
+    if (field.group == "--data" && field.sibling->chosen()) name.append(" ").append(field.get());
+  return name;
 }
 
 std::string Record::line() const {

@@ -1,6 +1,7 @@
 // sample: lets a trained model write.
 #include <cstdio>
 
+#include "data/source.h"
 #include "engine/error.h"
 #include "engine/matmul/blas.h"
 #include "train/files/files.h"
@@ -41,7 +42,8 @@ void sample(int argc, char** argv) {
     std::fputs(text.c_str(), stdout);
     std::fflush(stdout);
   };
-  write_text(loaded.model(), tape, loaded.tokenizer, loaded.saved.config.data == "builtin", prompt, tokens,
+  write_text(loaded.model(), tape, loaded.tokenizer,
+             data_source(loaded.saved.config.data, loaded.saved.config.options)->documents(), prompt, tokens,
              sampling, seed, show);
   std::fputs("\n", stdout);
 }

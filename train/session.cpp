@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "data/source.h"
 #include "engine/matmul/blas.h"
 #include "engine/ops.h"
 #include "train/files/files.h"
@@ -81,7 +82,8 @@ class Session {
       : config_(config), interrupted_(interrupted), corpus_(load_data(config)), workers_(config.workers) {
     config_.model.vocab = corpus_.tokenizer.vocab_size();
     const Index context = config_.model.context;
-    train_ = make_train_windows(config_.windows, corpus_.train, corpus_.first_input, context, config_.seed);
+    train_ = Registry<TrainWindows>::make(config_.windows, corpus_.train, corpus_.first_input, context,
+                                          config_.seed, config_.options);
     valid_ = std::make_unique<ValidationWindows>(corpus_.valid, corpus_.first_input, context);
     trainer_ = std::make_unique<Trainer>(config_, workers_);
     run_ = resume.empty() ? create_run(config) : open_run(resume);  // mistakes leave no folder
@@ -193,7 +195,8 @@ class Session {
 
   // Looks back on the whole run.
   void finish() {
-    if (config_.sample_tokens > 0) {
+    // Where only some tokens are scored, the others were not learned: it could not write them.
+    if (config_.sample_tokens > 0 && corpus_.train.scored.empty()) {
       if (state_.validated > 0) load_weights(run_.best(), trainer_->parameters());
       const bool documents = !corpus_.train.starts.empty();
       std::string text = write_text(trainer_->model(), trainer_->tape(), corpus_.tokenizer, documents, "",
@@ -202,7 +205,8 @@ class Session {
       write_atomically(run_.file("sample.txt"), text);
       live_->print("\nit writes (temperature 0.8):\n");
       live_->print(text);
-      if (config_.data == "builtin") live_->print(grammar_report(text));
+      const std::string said = data_source(config_.data, config_.options)->judge(text);
+      if (!said.empty()) live_->print(said);
     }
     if (regularised()) {
       char share[64];

@@ -69,17 +69,17 @@ void Trainer::forward_backward(Replica& replica, const Batch& batch, Share rows,
                                bool check_finite) {
   Tape& tape = replica.tape;
   const Tape::Scope scope(tape);
-  tape.recording = tape.training = true;
+  tape.recording = tape.settings.training = true;
   tape.check_finite = check_finite;
-  tape.random = {config_.seed, 0, static_cast<std::uint64_t>(done)};
+  tape.settings.random = {config_.seed, 0, static_cast<std::uint64_t>(done)};
   const CrossEntropy options{static_cast<double>(std::max<Index>(batch.scored, 1)), config_.label_smoothing};
   for (Index first = rows.first; first < rows.last; first += micro_batch_) {
     const Index sequences = std::min(micro_batch_, rows.last - first);
     const auto at = static_cast<std::size_t>(first * batch.tokens);
     const auto count = static_cast<std::size_t>(sequences * batch.tokens);
     tape.reset();
-    tape.first_sequence = first;
-    tape.share = static_cast<double>(sequences) / static_cast<double>(batch.sequences);
+    tape.settings.first_sequence = first;
+    tape.settings.share = static_cast<double>(sequences) / static_cast<double>(batch.sequences);
     const Tensor loss = replica.model->loss(std::span(batch.inputs).subspan(at, count), sequences,
                                             std::span(batch.targets).subspan(at, count), options);
     tape.backward(tape.with_penalties(loss));
@@ -191,7 +191,7 @@ std::vector<Reading> Trainer::observe(const std::vector<Probe>& probes, const Ba
     Replica& replica = *replicas_[static_cast<std::size_t>(worker)];
     Tape& tape = replica.tape;
     const Tape::Scope scope(tape);
-    tape.recording = tape.training = tape.check_finite = false;
+    tape.recording = tape.settings.training = tape.check_finite = false;
     for (std::size_t i = static_cast<std::size_t>(worker); i < rows.size();
          i += static_cast<std::size_t>(workers_.count())) {
       tape.reset();
@@ -250,7 +250,7 @@ Evaluation Trainer::evaluate(const ValidationWindows& windows, Index rows) {
     Replica& replica = *replicas_[static_cast<std::size_t>(worker)];
     Tape& tape = replica.tape;
     const Tape::Scope scope(tape);
-    tape.recording = tape.training = tape.check_finite = false;
+    tape.recording = tape.settings.training = tape.check_finite = false;
     Batch batch;
     for (Index k = worker; k < batches; k += workers_.count()) {
       tape.reset();

@@ -4,7 +4,6 @@
 #include <cstdio>
 
 #include "data/corpus.h"
-#include "data/language.h"
 
 namespace ef {
 
@@ -44,24 +43,6 @@ std::string describe(const Evaluation& e) {
 std::string describe_baseline(double nats) {
   return describe(Evaluation{nats, NAN, 1}) +
          "  (each token by its share of the training text, without a model)";
-}
-
-std::string grammar_report(const std::string& text) {
-  Index whole = 0, grammatical = 0;
-  std::string fault;
-  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
-    const std::string story = text.substr(begin, end + 1 - begin);
-    const Verdict verdict = read_story(story);
-    ++whole;
-    if (verdict.grammatical) {
-      ++grammatical;
-    } else if (fault.empty()) {
-      fault = "; the first fault is after \"" + story.substr(0, static_cast<std::size_t>(verdict.accepted)) +
-              "\"";
-    }
-  }
-  return "grammar  " + std::to_string(grammatical) + " of " + std::to_string(whole) +
-         " whole stories belong to the language, to the letter" + fault;
 }
 
 }  // namespace ef

@@ -23,8 +23,4 @@ std::string describe(const Evaluation& evaluation);
 // unigram_nats.
 std::string describe_baseline(double nats);
 
-// How many of the whole stories in a text belong to the built-in language, and where the first other one
-// leaves it.
-std::string grammar_report(const std::string& text);
-
 }  // namespace ef

@@ -47,12 +47,12 @@ void scores(const Head& h, const Real* q, const Real* k, Index first, Index rows
 
 Tensor causal_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index heads, double scale,
                         const AttentionSeen& seen_by) {
-  check_shape(q.shape.rank == 3, "causal_attention", "q", q.shape, "[B, T, C]");
-  check_shape(k.shape == q.shape, "causal_attention", "k", k.shape, q.shape);
-  check_shape(v.shape == q.shape, "causal_attention", "v", v.shape, q.shape);
+  check_shape(q.shape.rank == 3, "causal_attention", "q", q, "[B, T, C]");
+  check_shape(k.shape == q.shape, "causal_attention", "k", k, q.shape);
+  check_shape(v.shape == q.shape, "causal_attention", "v", v, q.shape);
   const Index batch = q.shape[0], tokens = q.shape[1], channels = q.shape[2];
-  check_shape(heads > 0 && channels % heads == 0, "causal_attention", "q", q.shape, "channels divisible by ",
-              heads, " heads");
+  check_shape(heads > 0 && channels % heads == 0, "causal_attention", "q", q, "channels divisible by ", heads,
+              " heads");
   const Head head{tokens, channels / heads, channels};
   const Real factor = Real(scale);
 

@@ -4,25 +4,16 @@
 #include "engine/error.h"
 #include "engine/math.h"
 #include "engine/ops.h"
-#include "engine/tape.h"
+#include "engine/place_by_place.h"
 
 namespace ef {
 
 // y = c tanh(x / c) (Gemma 2, Gemma Team 2024).  With t = y / c: dx = (1 - t^2) dy.
+EF_FUNCTION(soft_cap, Real(c) * fast_tanh(x * Real(1 / c)), 1 - (y * Real(1 / c)) * (y * Real(1 / c)))
+
 Tensor soft_cap(const Tensor& x, double cap) {
   if (!(cap > 0)) fail("soft_cap: cap", std::to_string(cap), "above 0");
-  Tensor y = Tape::current().output("soft_cap", x.shape, {x});
-  const Index n = x.size();
-  const Real c = Real(cap), inverse = Real(1 / cap);
-  const Real* in = x.data;
-  Real* out = y.data;
-  for (Index i = 0; i < n; ++i) out[i] = c * fast_tanh(in[i] * inverse);
-  return Tape::current().record(y, x.grad, [=] {
-    pass_on(y, x, [=](Index i, Real dy) {
-      const Real t = out[i] * inverse;
-      return (1 - t * t) * dy;
-    });
-  });
+  return unary<soft_cap_function>("soft_cap", x, cap);
 }
 
 // y = mean over the R rows of -sum_j p_j log p_j (Shannon 1948), in nats; 0 log 0 = 0.
@@ -48,8 +39,8 @@ Tensor mean_entropy(const Tensor& p) {
 
 // y = (a / b) x.  dx = (a / b) dy;  with s = <dy, x>: da = s / b,  db = -a s / b^2.
 Tensor scale_by_ratio(const Tensor& x, const Tensor& a, const Tensor& b) {
-  check_shape(a.shape == Shape{1}, "scale_by_ratio", "a", a.shape, "[1]");
-  check_shape(b.shape == Shape{1}, "scale_by_ratio", "b", b.shape, "[1]");
+  check_shape(a.shape == Shape{1}, "scale_by_ratio", "a", a, "[1]");
+  check_shape(b.shape == Shape{1}, "scale_by_ratio", "b", b, "[1]");
   Tensor y = Tape::current().output("scale_by_ratio", x.shape, {x, a, b});
   const Index n = x.size();
   const Real ratio = a.data[0] / b.data[0];

@@ -44,7 +44,7 @@ Real sum_if(bool needed, const Real* z, Index n) {
 Tensor cross_entropy(const Tensor& logits, std::span<const std::int32_t> targets,
                      const CrossEntropy& options) {
   const Index rows = logits.shape.rows(), vocab = logits.shape.last();
-  check_shape(static_cast<Index>(targets.size()) == rows, "cross_entropy", "logits", logits.shape,
+  check_shape(static_cast<Index>(targets.size()) == rows, "cross_entropy", "logits", logits,
               static_cast<Index>(targets.size()), " rows, one a target");
   check_options("cross_entropy", options);
   const Real smoothing = Real(options.label_smoothing);
@@ -223,9 +223,9 @@ Tensor linear_cross_entropy(const Tensor& x, const Tensor& w, std::span<const st
                             const CrossEntropy& options) {
   const char* const op = "linear_cross_entropy";
   const Index all = x.shape.rows(), c = x.shape.last();
-  check_shape(w.shape.rank == 2 && w.shape[1] == c, op, "w", w.shape, "[V, ", c, "]");
+  check_shape(w.shape.rank == 2 && w.shape[1] == c, op, "w", w, "[V, ", c, "]");
   const Index vocab = w.shape[0];
-  check_shape(static_cast<Index>(targets.size()) == all, op, "x", x.shape, static_cast<Index>(targets.size()),
+  check_shape(static_cast<Index>(targets.size()) == all, op, "x", x, static_cast<Index>(targets.size()),
               " rows, one a target");
   check_options(op, options);
   Index rows = 0;

@@ -1,72 +1,52 @@
-// Sums, products and dropout, element by element.
+// Sums, products, elementary functions and dropout, element by element: a line an op.
+#include "engine/place_by_place.h"
+
 #include <algorithm>
+#include <cmath>
 
 #include "engine/error.h"
 #include "engine/ops.h"
-#include "engine/tape.h"
 
 namespace ef {
 namespace {
 
-// Whether the shape of b is how the shape of a ends.
-bool is_suffix(const Shape& b, const Shape& a) {
-  if (b.rank == 0 || b.rank > a.rank) return false;
-  for (int i = 1; i <= b.rank; ++i) {
-    if (b[b.rank - i] != a[a.rank - i]) return false;
-  }
-  return true;
-}
-
-void check_suffix(const char* op, const Tensor& a, const Tensor& b) {
-  check_shape(is_suffix(b.shape, a.shape), op, "b", b.shape, "the last axes of ", a.shape);
-}
+// x^0 is 1 also where x^-1 is infinite.
+Real power_slope(Real x, Real p) { return p == 0 ? Real(0) : p * std::pow(x, p - 1); }
 
 }  // namespace
 
-// y = a + b, b repeated over the leading axes of a.  da = dy, db = sum over the repetitions of dy.
-Tensor add(const Tensor& a, const Tensor& b) {
-  check_suffix("add", a, b);
-  Tensor y = Tape::current().output("add", a.shape, {a, b});
-  const Index n = b.size(), repeats = n ? a.size() / n : 0;
-  for (Index r = 0; r < repeats; ++r) {
-    for (Index i = 0; i < n; ++i) y.data[r * n + i] = a.data[r * n + i] + b.data[i];
-  }
-  return Tape::current().record(y, a.grad, [=] {
-    const Real* dy = y.grad;
-    Real* db = b.grad;
-    for (Index r = 0; db && r < repeats; ++r) {
-      for (Index i = 0; i < n; ++i) db[i] += dy[r * n + i];
-    }
-    if (a.grad && a.grad != y.grad) pass_on(y, a, [](Index, Real d) { return d; });
-  });
-}
+// clang-format off
+//        op        y of a and b               dy/da           dy/db           a derivative
+EF_BINARY(add,      a + b,                     one,            one,            everywhere)
+EF_BINARY(subtract, a - b,                     one,            Real(-1),       everywhere)
+EF_BINARY(mul,      a * b,                     b,              a,              everywhere)
+EF_BINARY(divide,   a / b,                     1 / b,          -y / b,         except_at_b_0)
+// A NaN in either passes. Where both are equal a gets the gradient.
+EF_BINARY(minimum,  a <= b || a != a ? a : b,  Real(a <= b),   Real(a > b),    except_at_a_b)
+EF_BINARY(maximum,  a >= b || a != a ? a : b,  Real(a >= b),   Real(a < b),    except_at_a_b)
 
-// y = a b, b repeated over the leading axes of a.  da = dy b, db = sum over the repetitions of dy a.
-Tensor mul(const Tensor& a, const Tensor& b) {
-  check_suffix("mul", a, b);
-  Tensor y = Tape::current().output("mul", a.shape, {a, b});
-  const Index n = b.size(), repeats = n ? a.size() / n : 0;
-  for (Index r = 0; r < repeats; ++r) {
-    for (Index i = 0; i < n; ++i) y.data[r * n + i] = a.data[r * n + i] * b.data[i];
-  }
-  return Tape::current().record(y, [=] {
-    const Real* dy = y.grad;
-    Real *da = a.grad, *db = b.grad;
-    for (Index r = 0; r < repeats; ++r) {
-      for (Index i = 0; da && i < n; ++i) da[r * n + i] += dy[r * n + i] * b.data[i];
-      for (Index i = 0; db && i < n; ++i) db[i] += dy[r * n + i] * a.data[r * n + i];
-    }
-  });
-}
+//       op        y of x                      dy/dx                           a derivative
+EF_UNARY(negate,   -x,                         Real(-1),                       everywhere)
+EF_UNARY(exp,      fast_exp(x),                y,                              everywhere)
+EF_UNARY(log,      std::log(x),                1 / x,                          above_0)
+EF_UNARY(sqrt,     std::sqrt(x),               Real(0.5) / y,                  above_0)
+EF_UNARY(tanh,     fast_tanh(x),               1 - y * y,                      everywhere)
+EF_UNARY(sigmoid,  1 / (1 + fast_exp(-x)),     y * (1 - y),                    everywhere)
 
-// y = factor x.  dx = factor dy.
-Tensor scale(const Tensor& x, Real factor) {
-  Tensor y = Tape::current().output("scale", x.shape, {x});
-  const Index n = x.size();
-  for (Index i = 0; i < n; ++i) y.data[i] = factor * x.data[i];
-  return Tape::current().record(y, x.grad,
-                                [=] { pass_on(y, x, [=](Index, Real dy) { return factor * dy; }); });
-}
+//                     op        y of x and c              dy/dx                   a derivative
+EF_UNARY_WITH_CONSTANT(scale,    Real(c) * x,              Real(c),                everywhere)
+EF_UNARY_WITH_CONSTANT(add,      x + Real(c),              1,                      everywhere)
+EF_UNARY_WITH_CONSTANT(power,    std::pow(x, Real(c)),     power_slope(x, Real(c)), above_0)
+// As relu: a NaN passes, and at c itself nothing passes back.
+EF_UNARY_WITH_CONSTANT(minimum,  x > Real(c) ? Real(c) : x, Real(x < Real(c)),     except_at_c)
+EF_UNARY_WITH_CONSTANT(maximum,  x < Real(c) ? Real(c) : x, Real(x > Real(c)),     except_at_c)
+
+//      op        1 where
+EF_MASK(less,     x < Real(c))
+EF_MASK(at_most,  x <= Real(c))
+EF_MASK(greater,  x > Real(c))
+EF_MASK(at_least, x >= Real(c))
+// clang-format on
 
 // y = m x / (1 - p), m = 0 with probability p, else 1 (Srivastava et al. 2014).  dx = m dy / (1 - p).
 // The mask is a function of seed, step, call and the element's place in the whole batch: it is drawn again in
@@ -74,11 +54,11 @@ Tensor scale(const Tensor& x, Real factor) {
 Tensor dropout(const Tensor& x, double p) {
   if (!(p >= 0 && p < 1)) fail("dropout: p", std::to_string(p), "0 <= p < 1");
   Tape& tape = Tape::current();
-  if (p == 0 || !tape.training) return x;
-  Random random = tape.random;
+  if (p == 0 || !tape.settings.training) return x;
+  Random random = tape.settings.random;
   random.stream = stream_of(Purpose::dropout, tape.next_stream());
   const Index sequence = x.shape[0] ? x.size() / x.shape[0] : 0;
-  const Index first = tape.first_sequence * sequence;
+  const Index first = tape.settings.first_sequence * sequence;
   const auto threshold = static_cast<std::uint32_t>(p * 0x1p32);
   const Real keep = Real(1 / (1 - p));
 
@@ -104,7 +84,7 @@ Tensor dropout(const Tensor& x, double p) {
   };
   Tensor y = tape.output("dropout", x.shape, {x});
   masked(x.data, y.data, false);
-  return tape.record(y, x.grad, [=] { masked(y.grad, x.grad, x.grad != y.grad); });
+  return tape.record_in_place(y, x, masked);
 }
 
 }  // namespace ef

@@ -9,7 +9,7 @@ namespace ef {
 
 // y[i] = table[ids[i]].  d table[ids[i]] += dy[i]: a row that occurs often gathers all its gradients.
 Tensor embedding(const Tensor& table, std::span<const std::int32_t> ids, const Shape& ids_shape) {
-  check_shape(table.shape.rank == 2, "embedding", "table", table.shape, "[V, C]");
+  check_shape(table.shape.rank == 2, "embedding", "table", table, "[V, C]");
   const auto count = static_cast<Index>(ids.size());
   check_shape(ids_shape.rank < Shape::max_rank && ids_shape.size() == count, "embedding", "ids", ids_shape,
               count, " ids");

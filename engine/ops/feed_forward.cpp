@@ -39,13 +39,13 @@ Tensor feed_forward(const Tensor& x, const Tensor& up, const Tensor& up_bias, co
                     const Tensor& down_bias, const Activation& activation) {
   const char* const op = "feed_forward";
   const Index c = x.shape.last(), rows = x.shape.leading();
-  check_shape(x.shape.rank >= 1, op, "x", x.shape, "[..., C]");
-  check_shape(up.shape.rank == 2 && up.shape[1] == c, op, "up", up.shape, "[F, ", c, "]");
+  check_shape(x.shape.rank >= 1, op, "x", x, "[..., C]");
+  check_shape(up.shape.rank == 2 && up.shape[1] == c, op, "up", up, "[F, ", c, "]");
   const Index width = up.shape[0];
-  check_shape(down.shape.rank == 2 && down.shape[1] == width, op, "down", down.shape, "[N, ", width, "]");
+  check_shape(down.shape.rank == 2 && down.shape[1] == width, op, "down", down, "[N, ", width, "]");
   const Index out = down.shape[0];
-  if (up_bias) check_shape(up_bias.shape == Shape{width}, op, "up_bias", up_bias.shape, Shape{width});
-  if (down_bias) check_shape(down_bias.shape == Shape{out}, op, "down_bias", down_bias.shape, Shape{out});
+  if (up_bias) check_shape(up_bias.shape == Shape{width}, op, "up_bias", up_bias, Shape{width});
+  if (down_bias) check_shape(down_bias.shape == Shape{out}, op, "down_bias", down_bias, Shape{out});
   Shape shape = x.shape;
   shape[shape.rank - 1] = out;
 

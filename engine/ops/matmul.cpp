@@ -13,10 +13,10 @@ using enum blas::Op;
 // y = x w^T + b.  dx = dy w,  dw = dy^T x,  db = sum over rows of dy.
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
   const Index rows = x.shape.leading(), in = x.shape.last();
-  check_shape(x.shape.rank >= 1, "linear", "x", x.shape, "[..., K]");
-  check_shape(w.shape.rank == 2 && w.shape[1] == in, "linear", "w", w.shape, "[N, ", in, "]");
+  check_shape(x.shape.rank >= 1, "linear", "x", x, "[..., K]");
+  check_shape(w.shape.rank == 2 && w.shape[1] == in, "linear", "w", w, "[N, ", in, "]");
   const Index out = w.shape[0];
-  if (b) check_shape(b.shape == Shape{out}, "linear", "b", b.shape, Shape{out});
+  if (b) check_shape(b.shape == Shape{out}, "linear", "b", b, Shape{out});
   Shape shape = x.shape;
   shape[shape.rank - 1] = out;
 
@@ -39,7 +39,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
 // One product for each setting of the leading axes.
 Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b) {
   const int rank = a.shape.rank;
-  check_shape(rank >= 2, "matmul", "a", a.shape, "at least two axes");
+  check_shape(rank >= 2, "matmul", "a", a, "at least two axes");
   bool fits = b.shape.rank == rank;
   Index batch = 1;
   for (int i = 0; fits && i < rank - 2; ++i) {
@@ -48,7 +48,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose
   }
   const Index m = a.shape[rank - (transpose_a ? 1 : 2)], k = a.shape[rank - (transpose_a ? 2 : 1)];
   fits = fits && b.shape[rank - (transpose_b ? 1 : 2)] == k;
-  check_shape(fits, "matmul", "b", b.shape, "one that fits a ", a.shape);
+  check_shape(fits, "matmul", "b", b, "one that fits a ", a.shape);
   const Index n = b.shape[rank - (transpose_b ? 2 : 1)];
   Shape shape = a.shape;
   shape[rank - 2] = m;

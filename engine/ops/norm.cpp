@@ -13,8 +13,8 @@ namespace ef {
 // Saved: mean and r of each row.
 Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, double epsilon) {
   const Index rows = x.shape.rows(), c = x.shape.last();
-  check_shape(gain.shape == Shape{c}, "layer_norm", "gain", gain.shape, Shape{c});
-  if (bias) check_shape(bias.shape == Shape{c}, "layer_norm", "bias", bias.shape, Shape{c});
+  check_shape(gain.shape == Shape{c}, "layer_norm", "gain", gain, Shape{c});
+  if (bias) check_shape(bias.shape == Shape{c}, "layer_norm", "bias", bias, Shape{c});
   Tape& tape = Tape::current();
   Tensor y = tape.output("layer_norm", x.shape, {x, gain, bias});
   Real* means = tape.activations().allocate<Real>(rows);
@@ -61,7 +61,7 @@ Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, doubl
 // dx = r (e - n mean(e n)),  dg = sum over rows of dy n.  Saved: r of each row.
 Tensor rms_norm(const Tensor& x, const Tensor& gain, double epsilon) {
   const Index rows = x.shape.rows(), c = x.shape.last();
-  check_shape(gain.shape == Shape{c}, "rms_norm", "gain", gain.shape, Shape{c});
+  check_shape(gain.shape == Shape{c}, "rms_norm", "gain", gain, Shape{c});
   Tape& tape = Tape::current();
   Tensor y = tape.output("rms_norm", x.shape, {x, gain});
   Real* inverses = tape.activations().allocate<Real>(rows);

@@ -7,13 +7,13 @@
 namespace ef {
 
 Tensor split_heads(const Tensor& x, Index heads) {
-  check_shape(x.shape.rank == 3 && heads > 0 && x.shape[2] % heads == 0, "split_heads", "x", x.shape,
+  check_shape(x.shape.rank == 3 && heads > 0 && x.shape[2] % heads == 0, "split_heads", "x", x,
               "[B, T, C], C a multiple of ", heads, " heads");
   return transpose(reshape(x, {x.shape[0], x.shape[1], heads, x.shape[2] / heads}), 1, 2);
 }
 
 Tensor merge_heads(const Tensor& x) {
-  check_shape(x.shape.rank == 4, "merge_heads", "x", x.shape, "[B, H, T, D]");
+  check_shape(x.shape.rank == 4, "merge_heads", "x", x, "[B, H, T, D]");
   return reshape(transpose(x, 1, 2), {x.shape[0], x.shape[2], x.shape[1] * x.shape[3]});
 }
 

@@ -222,7 +222,7 @@ Tensor symmetric_eigenvalues(const Tensor& a) {
 
 // A = U diag(s) V^T.  dA = U diag(ds) V^T, at equal or zero values one of the subgradients.  Saved: U, V^T.
 Tensor singular_values(const Tensor& a) {
-  check_shape(a.shape.rank == 2, "singular_values", "a", a.shape, "[M, N]");
+  check_shape(a.shape.rank == 2, "singular_values", "a", a, "[M, N]");
   const Index m = a.shape[0], n = a.shape[1], r = std::min(m, n);
   Tape& tape = Tape::current();
   Tensor y = tape.output("singular_values", {r}, {a});
@@ -246,8 +246,8 @@ Tensor singular_values(const Tensor& a) {
 namespace {
 
 void check_factors(const char* op, const Tensor& q, const Tensor& k) {
-  check_shape(q.shape.rank == 2, op, "q", q.shape, "[D, C]");
-  check_shape(k.shape == q.shape, op, "k", k.shape, q.shape);
+  check_shape(q.shape.rank == 2, op, "q", q, "[D, C]");
+  check_shape(k.shape == q.shape, op, "k", k, q.shape);
 }
 
 // a b^T [D, D] of a and b [D, C], in memory of the tape.
@@ -330,7 +330,7 @@ Tensor product_frobenius_square(const Tensor& q, const Tensor& k) {
 // sigma = u^T W v.  dW = g u v^T.  Saved: copies of u and v, which power_iteration() may change before the
 // backward.
 Tensor spectral_norm(const Tensor& w, const Real* u, const Real* v) {
-  check_shape(w.shape.rank == 2, "spectral_norm", "w", w.shape, "[M, N]");
+  check_shape(w.shape.rank == 2, "spectral_norm", "w", w, "[M, N]");
   const Index m = w.shape[0], n = w.shape[1];
   Tape& tape = Tape::current();
   Tensor y = tape.output("spectral_norm", {1}, {w});

@@ -17,13 +17,9 @@ bool matches(const char* pattern, const char* text) {
   return *pattern == *text && (!*text || matches(pattern + 1, text + 1));
 }
 
-}  // namespace
-
-namespace {
-
 // Without the axis of sequences, of which there is one.
 Tensor of_one_sequence(Tensor x) {
-  check_shape(x.shape.rank >= 2 && x.shape[0] == 1, "TextObservation", "a point", x.shape,
+  check_shape(x.shape.rank >= 2 && x.shape[0] == 1, "TextObservation", "a point", x,
               "[1, ...]: of one sequence");
   Shape shape;
   shape.rank = x.shape.rank - 1;

@@ -85,6 +85,15 @@ class Ops {
     const Index s = scores.size(), past = b * h * t * (t + 1) / 2;
     put("softmax", scores, [=] { return softmax(scores); }, {s, s}, {2 * s, s});
     put("causal_softmax", scores, [=] { return causal_softmax(scores); }, {past, s}, {2 * past, past});
+    put("where, causal mask", scores, [=] { return where(causal_mask(t), scores, unseen); }, {s + t * t, s},
+        {s + t * t, s});
+    put("exp", scores, [=] { return exp(scores); }, {s, s}, {2 * s, s});
+    const Tensor row_numbers = leaf({b, h, t, 1});
+    const Index r = row_numbers.size();
+    put("subtract, a number a row", scores, [=] { return subtract(scores, row_numbers); }, {s + r, s},
+        {s, s + r});
+    put("max, last axis", scores, [=] { return max(scores, 3); }, {s, r}, {2 * r, r});
+    put("log_sum_exp, last axis", scores, [=] { return log_sum_exp(scores, 3); }, {s, r}, {s + r, s});
     const double heads = static_cast<double>(b * h), half = heads / 2;
     put("causal_attention", x,
         [=] { return causal_attention(x, x2, x3, h, 1 / std::sqrt(static_cast<double>(d))); },

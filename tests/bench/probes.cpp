@@ -37,8 +37,8 @@ void bench() {
   config.model.vocab = corpus.tokenizer.vocab_size();
   Workers workers(std::max(1u, std::thread::hardware_concurrency()));
   Trainer trainer(config, workers);
-  const auto windows =
-      make_train_windows(config.windows, corpus.train, corpus.first_input, config.model.context, 1);
+  const auto windows = Registry<TrainWindows>::make(config.windows, corpus.train, corpus.first_input,
+                                                    config.model.context, 1, OptionValues{});
   const ValidationWindows valid(corpus.valid, corpus.first_input, config.model.context);
   Batch batch, few, many;
   windows->fill(batch, 0, config.batch);

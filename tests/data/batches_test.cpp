@@ -183,11 +183,12 @@ TEST_CASE("the order of blocks is a permutation, a fair one", "[data]") {
 
 TEST_CASE("training windows by name", "[data]") {
   const Split split = counting(30);
-  CHECK(make_train_windows("random", split, 0, 4, 1)->batch(2, 3).inputs ==
+  CHECK(Registry<TrainWindows>::make("random", split, 0, 4, 1, OptionValues{})->batch(2, 3).inputs ==
         RandomWindows(split, 0, 4, 1).batch(2, 3).inputs);
-  CHECK(make_train_windows("blocks", split, 0, 4, 1)->batch(2, 3).inputs ==
+  CHECK(Registry<TrainWindows>::make("blocks", split, 0, 4, 1, OptionValues{})->batch(2, 3).inputs ==
         ShuffledBlocks(split, 0, 4, 1).batch(2, 3).inputs);
-  CHECK(contains(thrown_by([&] { make_train_windows("block", split, 0, 4, 1); }), "got 'block'"));
+  CHECK(contains(thrown_by([&] { Registry<TrainWindows>::make("block", split, 0, 4, 1, OptionValues{}); }),
+                 "did you mean blocks?"));
 }
 
 TEST_CASE("validation scores each token exactly once", "[data]") {

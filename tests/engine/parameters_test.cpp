@@ -62,6 +62,7 @@ TEST_CASE("the second building binds to values and to a worker's gradients", "[p
   const Index offset = parameters.list()[1].offset;
   CHECK(bound.data == parameters.values() + offset);
   CHECK(bound.grad == gradients.data() + offset);
+  CHECK(bound.is_parameter);
   CHECK(std::string(bound.name) == "b.weight");
   CHECK(build(nullptr).grad == nullptr);
   const Tensor found = parameters.at("b.weight", gradients.data());

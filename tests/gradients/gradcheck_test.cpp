@@ -47,19 +47,20 @@ struct FaultySquare {
     if (fault == Fault::writes_before) y.data[-1] = 0;
     if (fault == Fault::changes_input) x.data[n / 2] += Real(0.5);
     if (fault == Fault::forward_varies) y.data[0] += Real(1e-12) * *calls;
-    const Gradient takes_over = fault == Fault::adds_to_what_it_takes_over ? x.grad : Gradient();
-    return Tape::current().record(y, takes_over, [x, y, n, f = fault, counter = calls.get()] {
+    const auto backward = [x, n, f = fault, counter = calls.get()](const Real* all_dy, Real* dx, bool) {
       for (Index i = 0; i < n; ++i) {
         Real factor = 2;
         if (f == Fault::wrong_factor || (f == Fault::wrong_at_one && i == n - 1)) factor = 1;
         if (f == Fault::backward_varies) factor += Real(1e-12) * ++*counter;
-        const Real dy = f == Fault::ignores_dy ? Real(1) : y.grad[i];
-        const Real dx = factor * x.data[i] * dy;
-        x.grad[i] = f == Fault::assigns ? dx : x.grad[i] + dx;
+        const Real dy = f == Fault::ignores_dy ? Real(1) : all_dy[i];
+        const Real d = factor * x.data[i] * dy;
+        dx[i] = f == Fault::assigns ? d : dx[i] + d;
       }
-      if (f == Fault::gradient_past_end) x.grad[n] += 1;
+      if (f == Fault::gradient_past_end) dx[n] += 1;
       if (f == Fault::backward_changes_input) x.data[0] = 0;
-    });
+    };
+    if (fault == Fault::adds_to_what_it_takes_over) return Tape::current().record_in_place(y, x, backward);
+    return Tape::current().record(y, [=] { backward(y.grad, x.grad, true); });
   }
 };
 

@@ -10,6 +10,7 @@
 #include "engine/gradcheck.h"
 #include "engine/matmul/blas.h"
 #include "engine/ops.h"
+#include "engine/place_by_place.h"
 #include "tests/helpers.h"
 
 namespace ef {
@@ -118,10 +119,171 @@ Trial unary(Tensor (*op)(const Tensor&), GradcheckInput x) {
   return {[op](const auto& in) { return op(in[0]); }, {std::move(x)}, ""};
 }
 
-Trial binary(Tensor (*op)(const Tensor&, const Tensor&), Draw& draw, bool broadcast) {
+// What b may be beside a: with some of its axes 1.
+Shape stretched(const Shape& a, Draw& draw) {
+  Shape b = a;
+  for (int axis = 0; axis < b.rank; ++axis) {
+    if (draw.coin()) b[axis] = 1;
+  }
+  return b;
+}
+
+// ---- Ops that work place by place: all that are listed, unnamed here
+// -------------------------------------------
+
+// Where the op has a derivative: numbers for x and the constant c.
+GradcheckInput where_smooth(Smooth smooth, double c, Draw& draw, const Shape& shape) {
+  if (smooth == Smooth::everywhere) return draw.normal(shape, 2);
+  GradcheckInput x = draw.apart_from_zero(shape, 0.3);
+  for (Real& value : x.values) value = smooth == Smooth::above_0 ? std::fabs(value) : value + Real(c);
+  return x;
+}
+
+// Numbers near whole ones, or near whole ones and a half: one of each kind is never near the other.
+GradcheckInput near_whole(Draw& draw, const Shape& shape, double offset) {
+  GradcheckInput x = draw.normal(shape, 2);
+  for (Real& value : x.values) {
+    const Real whole = std::round(value);
+    value = whole + Real(0.4) * (value - whole) + Real(offset);
+  }
+  return x;
+}
+
+enum class Uses { once, before, after };
+
+// The op of one tensor; and where the tensor is used once more, before or after it. The gradient that comes
+// first takes over the memory of what it is made from, the other adds to it.
+Trial unary_trial(const PlaceByPlace& op, Draw& draw, Uses uses) {
+  const double c = op.with_constant ? static_cast<double>(draw.size(-4, 4)) * 0.37 : 0;
+  const auto apply = [op, c](const Tensor& x) { return op.unary ? op.unary(x) : op.with_constant(x, c); };
+  return {[=](const auto& in) {
+            if (uses == Uses::once) return apply(in[0]);
+            const Tensor x = scale(in[0], Real(1.5)), before = scale(x, Real(0.7)), y = apply(x),
+                         after = scale(x, Real(-0.4));
+            return add(y, uses == Uses::before ? before : after);
+          },
+          {[&] {
+            GradcheckInput x = where_smooth(op.smooth, c, draw, draw.any_shape());
+            if (uses != Uses::once) {
+              for (Real& value : x.values) value /= Real(1.5);
+            }
+            return x;
+          }()},
+          "c = " + std::to_string(c)};
+}
+
+enum class Pair { same_shape, last_axes, ones, itself };
+
+Trial pair_trial(const PlaceByPlace& op, Draw& draw, Pair pair) {
   const Shape a = draw.any_shape();
-  const Shape b = broadcast ? suffix(a, static_cast<int>(draw.size(1, a.rank))) : a;
-  return {[op](const auto& in) { return op(in[0], in[1]); }, {draw.normal(a), draw.normal(b)}, ""};
+  const Shape b = pair == Pair::last_axes ? suffix(a, static_cast<int>(draw.size(1, a.rank)))
+                  : pair == Pair::ones    ? stretched(a, draw)
+                                          : a;
+  const bool apart = op.smooth == Smooth::except_at_a_b && pair != Pair::itself;
+  GradcheckInput first = apart ? near_whole(draw, a, 0) : draw.normal(a);
+  GradcheckInput second = apart                                ? near_whole(draw, b, 0.5)
+                          : op.smooth == Smooth::except_at_b_0 ? draw.apart_from_zero(b, 0.4)
+                                                               : draw.normal(b);
+  if (pair == Pair::itself) return {[op](const auto& in) { return op.binary(in[0], in[0]); }, {second}, ""};
+  return {[op](const auto& in) { return op.binary(in[0], in[1]); }, {first, second}, ""};
+}
+
+// ---- The other ops
+// ---------------------------------------------------------------------------------------------
+
+// mask and b repeated to fit a in some way.
+Trial where_trial(Draw& draw, bool constant) {
+  const Shape a = draw.any_shape();
+  const auto smaller = [&] {
+    return draw.coin() ? suffix(a, static_cast<int>(draw.size(1, a.rank))) : stretched(a, draw);
+  };
+  const Shape mask_shape = smaller(), b = smaller();
+  const auto bits = std::make_shared<std::vector<Real>>();
+  for (Index i = 0; i < mask_shape.size(); ++i) bits->push_back(Real(draw.size(0, 1)));
+  const std::string note = "mask " + mask_shape.str();
+  const auto mask = [=] { return Tensor{mask_shape, bits->data()}; };
+  if (constant) {
+    return {[=](const auto& in) { return where(mask(), in[0], -2.5); }, {draw.normal(a)}, note};
+  }
+  return {
+      [=](const auto& in) { return where(mask(), in[0], in[1]); }, {draw.normal(a), draw.normal(b)}, note};
+}
+
+Trial mask_trial(const std::function<Tensor()>& make) {
+  return {[make](const auto&) { return make(); }, {}, ""};
+}
+
+Trial expand_trial(Draw& draw) {
+  const Shape to = draw.any_shape();
+  const Shape from = draw.coin() ? stretched(to, draw) : suffix(to, static_cast<int>(draw.size(1, to.rank)));
+  return {[=](const auto& in) { return expand(in[0], to); }, {draw.normal(from)}, "to " + to.str()};
+}
+
+Trial insert_axis_trial(Draw& draw) {
+  Shape shape = draw.any_shape();
+  if (shape.rank == Shape::max_rank) shape = suffix(shape, 3);
+  const int axis = static_cast<int>(draw.size(0, shape.rank));
+  return {[=](const auto& in) { return insert_axis(in[0], axis); },
+          {draw.normal(shape)},
+          "axis " + std::to_string(axis)};
+}
+
+Trial slice_trial(Draw& draw) {
+  const Shape shape = draw.any_shape();
+  const int axis = draw.axis_of(shape);
+  const Index first = draw.size(0, shape[axis]), count = draw.size(0, shape[axis] - first);
+  return {[=](const auto& in) { return slice(in[0], axis, first, count); },
+          {draw.normal(shape)},
+          "axis " + std::to_string(axis) + ", " + std::to_string(count) + " from " + std::to_string(first)};
+}
+
+Trial concatenate_trial(Draw& draw, bool span) {
+  const Shape shape = draw.any_shape();
+  const int axis = draw.axis_of(shape);
+  Shape second = shape, third = shape;
+  second[axis] = draw.size(0, 3);
+  third[axis] = draw.size(1, 4);
+  return {[=](const auto& in) {
+            // The first comes again: its gradients add up.
+            const std::array<Tensor, 4> parts = {in[0], in[1], in[0], in[2]};
+            return span ? concatenate(parts, axis) : concatenate({in[0], in[1], in[0], in[2]}, axis);
+          },
+          {draw.normal(shape), draw.normal(second), draw.normal(third)},
+          "axis " + std::to_string(axis)};
+}
+
+Trial gather_trial(Draw& draw) {
+  const Shape shape = draw.any_shape();
+  const int axis = draw.axis_of(shape);
+  const auto ids = draw.integers(shape[axis] ? draw.size(0, 5) : 0, 0, shape[axis] - 1);
+  return {[=](const auto& in) { return gather(in[0], axis, *ids); },
+          {draw.normal(shape)},
+          "axis " + std::to_string(axis) + ", " + std::to_string(ids->size()) + " ids"};
+}
+
+// A shape whose axis is not empty, unless all lines are.
+Shape shape_with_lines(Draw& draw, int* axis) {
+  const Shape shape = draw.is(Draw::one_row) ? Shape{3, 0, 2} : draw.any_shape();
+  do *axis = draw.axis_of(shape);
+  while (shape[*axis] == 0);
+  return shape;
+}
+
+Trial pick_trial(Draw& draw) {
+  int axis = 0;
+  const Shape shape = shape_with_lines(draw, &axis);
+  const auto ids = draw.integers(shape.size() / shape[axis], 0, shape[axis] - 1);
+  return {[=](const auto& in) { return pick(in[0], axis, *ids); },
+          {draw.normal(shape)},
+          "axis " + std::to_string(axis)};
+}
+
+Trial lines_trial(Tensor (*op)(const Tensor&, int), Draw& draw) {
+  int axis = 0;
+  const Shape shape = shape_with_lines(draw, &axis);
+  return {[=](const auto& in) { return op(in[0], axis); },
+          {draw.normal(shape, 2)},
+          "axis " + std::to_string(axis)};
 }
 
 Trial matmul_trial(Draw& draw, bool transpose_a, bool transpose_b) {
@@ -242,9 +404,9 @@ Trial dropout_trial(Draw& draw, double p, bool training) {
   const Index first_sequence = draw.size(0, 5);
   return {[=](const auto& in) {
             Tape& tape = Tape::current();
-            tape.random = {seed, 0, 3};
-            tape.first_sequence = first_sequence;
-            tape.training = training;
+            tape.settings.random = {seed, 0, 3};
+            tape.settings.first_sequence = first_sequence;
+            tape.settings.training = training;
             return dropout(in[0], p);
           },
           {draw.normal(draw.any_shape())},
@@ -356,32 +518,49 @@ struct OpCheck {
   Index rounds = 24;
 };
 
-const std::vector<OpCheck>& op_checks() {
-  static const std::vector<OpCheck> checks = {
-      {"add", "same shape", [](Draw& d) { return binary(add, d, false); }},
-      {"add", "repeated over leading axes", [](Draw& d) { return binary(add, d, true); }},
-      {"add", "to itself",
-       [](Draw& d) {
-         return Trial{[](const auto& in) { return add(in[0], in[0]); }, {d.normal(d.any_shape())}, ""};
-       }},
-      {"mul", "same shape", [](Draw& d) { return binary(mul, d, false); }},
-      {"mul", "repeated over leading axes", [](Draw& d) { return binary(mul, d, true); }},
-      {"mul", "by itself",
-       [](Draw& d) {
-         return Trial{[](const auto& in) { return mul(in[0], in[0]); }, {d.normal(d.any_shape())}, ""};
-       }},
-      {"scale", "",
-       [](Draw& d) {
-         const Real factor = Real(d.size(-4, 4)) * Real(0.37);
-         return Trial{[=](const auto& in) { return scale(in[0], factor); }, {d.normal(d.any_shape())}, ""};
-       }},
+std::vector<OpCheck> named_checks() {
+  return {
       {"dropout", "p = 0.3", [](Draw& d) { return dropout_trial(d, 0.3, true); }},
       {"dropout", "not training", [](Draw& d) { return dropout_trial(d, 0.3, false); }},
       {"dropout", "p = 0", [](Draw& d) { return dropout_trial(d, 0, true); }},
-      {"relu", "", [](Draw& d) { return unary(relu, d.apart_from_zero(d.any_shape(), 0.01)); }},
-      {"gelu", "", [](Draw& d) { return unary(gelu, d.normal(d.any_shape(), 2)); }},
-      {"gelu_tanh", "", [](Draw& d) { return unary(gelu_tanh, d.normal(d.any_shape(), 2)); }},
-      {"silu", "", [](Draw& d) { return unary(silu, d.normal(d.any_shape(), 3)); }},
+      {"where", "of two tensors", [](Draw& d) { return where_trial(d, false); }, 60},
+      {"where", "of a tensor and a constant", [](Draw& d) { return where_trial(d, true); }, 40},
+      {"where", "of one tensor twice",
+       [](Draw& d) {
+         const Shape shape = d.any_shape();
+         const auto bits = d.integers(shape.size(), 0, 1);
+         const auto mask = std::make_shared<std::vector<Real>>(bits->begin(), bits->end());
+         return Trial{[=](const auto& in) {
+                        return where(Tensor{shape, mask->data()}, in[0], in[0]);
+                      },
+                      {d.normal(shape)},
+                      ""};
+       }},
+      {"position_mask", "",
+       [](Draw& d) {
+         const Index rows = d.size(0, 5), columns = d.size(0, 5);
+         return mask_trial([=] {
+           return position_mask(rows, columns,
+                                [](Index row, Index column) { return (row + column) % 3 == 0; });
+         });
+       }},
+      {"causal_mask", "",
+       [](Draw& d) { return mask_trial([tokens = d.size(0, 7)] { return causal_mask(tokens); }); }},
+      {"window_mask", "",
+       [](Draw& d) {
+         return mask_trial(
+             [tokens = d.size(0, 7), window = d.size(1, 9)] { return window_mask(tokens, window); });
+       }},
+      {"insert_axis", "", insert_axis_trial},
+      {"expand", "", expand_trial, 60},
+      {"slice", "", slice_trial, 40},
+      {"concatenate", "a list", [](Draw& d) { return concatenate_trial(d, false); }, 40},
+      {"concatenate", "a span", [](Draw& d) { return concatenate_trial(d, true); }, 40},
+      {"gather", "", gather_trial, 40},
+      {"pick", "", pick_trial, 40},
+      {"max", "", [](Draw& d) { return lines_trial(max, d); }, 40},
+      {"log_sum_exp", "", [](Draw& d) { return lines_trial(log_sum_exp, d); }, 40},
+      {"cumulative_sum", "", [](Draw& d) { return axis_trial(cumulative_sum, d, true); }, 40},
       {"reshape", "alone", reshape_trial},
       {"reshape", "between other ops", reshape_inside_trial},
       {"transpose", "", transpose_trial, 40},
@@ -501,6 +680,29 @@ const std::vector<OpCheck>& op_checks() {
        [](Draw& d) { return product_with_itself(product_frobenius_square, d); }},
       {"spectral_norm", "", spectral_norm_trial},
   };
+}
+
+// These, and all that work place by place.
+const std::vector<OpCheck>& op_checks() {
+  static const std::vector<OpCheck> checks = [] {
+    std::vector<OpCheck> all = named_checks();
+    for (const PlaceByPlace& op : place_by_place_ops()) {
+      const auto put = [&](const char* variant, auto trial, auto kind) {
+        all.push_back({op.name, variant, [op, trial, kind](Draw& d) { return trial(op, d, kind); }});
+      };
+      if (op.binary) {
+        put("same shape", pair_trial, Pair::same_shape);
+        put("b repeated over leading axes", pair_trial, Pair::last_axes);
+        put("b with axes of size 1", pair_trial, Pair::ones);
+        put("of a tensor and itself", pair_trial, Pair::itself);
+      } else {
+        put(op.unary ? "" : "with a constant", unary_trial, Uses::once);
+        put("x used before", unary_trial, Uses::before);
+        put("x used after", unary_trial, Uses::after);
+      }
+    }
+    return all;
+  }();
   return checks;
 }
 
@@ -540,12 +742,15 @@ TEST_CASE("every op in engine/ops.h is checked", "[ops]") {
   const std::map<std::string, int> declared = declared_ops();
   REQUIRE(declared.size() >= 20);  // fewer: the tests do not run from the root of the repository
   std::map<std::string, int> checked;
-  for (const OpCheck& check : op_checks()) {
-    ++checked[check.op];
+  for (const OpCheck& check : named_checks()) {
     INFO(check.op << " is checked here, but not declared in engine/ops.h");
     CHECK(declared.count(check.op) == 1);
+  }
+  for (const OpCheck& check : op_checks()) {
+    ++checked[check.op];
     CHECK(check.rounds >= 20);
   }
+  CHECK(checked["softsign"] > 0);  // of own_ops.cpp: nobody named it here
   for (const auto& [name, declarations] : declared) {
     INFO(name << " is declared in engine/ops.h: add it to op_checks(), once for each overload at least");
     CHECK(checked[name] >= declarations);

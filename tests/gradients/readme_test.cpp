@@ -24,3 +24,7 @@ TEST_CASE("the README's guide to an ablation is this folder's symmetric_attentio
 TEST_CASE("the README's probe of one's own is tests/readme_probe.cpp", "[readme]") {
   CHECK(contains(contents("README.md"), contents("tests/readme_probe.cpp")));
 }
+
+TEST_CASE("the ops of one's own in engine/README.md are this folder's own_ops.cpp", "[readme]") {
+  CHECK(contains(contents("engine/README.md"), contents("tests/gradients/own_ops.cpp")));
+}

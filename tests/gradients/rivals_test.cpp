@@ -59,7 +59,7 @@ struct Result {
 // The forward, and the backward of <y, random numbers> with the penalties, on a tape of its own.
 Result run(Layer& layer, const Tensor& x, double share = 1, std::uint64_t seed = 50) {
   Tape tape;
-  tape.share = share;
+  tape.settings.share = share;
   const Tape::Scope scope(tape);
   const Listener listener;
   Leaf direction(x.shape, seed);
@@ -409,7 +409,7 @@ TEST_CASE("penalties of a divided batch add up to those of the whole", "[rivals]
   const Index sequence = 5 * 8;
   const auto part = [&](Index first, Index count) {
     Tape tape;
-    tape.share = static_cast<double>(count) / 3;
+    tape.settings.share = static_cast<double>(count) / 3;
     const Tape::Scope scope(tape);
     Leaf direction({3, 5, 8}, 50);
     Tensor inputs = x.constant(), weights = direction.constant();
@@ -434,7 +434,7 @@ TEST_CASE("the tape keeps penalties while it trains, until it is reset", "[rival
   CHECK(tape.with_penalties(a.tensor()).data == a.values.data());
   tape.add_penalty(b.tensor());
   tape.add_penalty(c.tensor());
-  tape.share = 0.25;
+  tape.settings.share = 0.25;
   const Tensor total = tape.with_penalties(a.tensor());
   CHECK(total.data[0] == 4);
   tape.backward(total);
@@ -443,9 +443,9 @@ TEST_CASE("the tape keeps penalties while it trains, until it is reset", "[rival
   CHECK(c.gradient == Values{Real(0.25)});
 
   tape.reset();
-  tape.training = false;
+  tape.settings.training = false;
   tape.add_penalty(b.tensor());
-  tape.training = true;
+  tape.settings.training = true;
   tape.recording = false;
   tape.add_penalty(b.tensor());
   tape.recording = true;

@@ -47,7 +47,7 @@ struct World {
     gradients = Buffer(parameters.flat_size());
     model = std::make_unique<Transformer>(Builder(parameters, gradients.data()), config);
     for (const auto& block : model->blocks) block->attention->start({3, stream_of(Purpose::test), 0});
-    tape.training = false;
+    tape.settings.training = false;
   }
 
   void show(const std::string& point, const Shape& shape, const std::vector<Real>& values) {
@@ -862,7 +862,7 @@ TEST_CASE("nobody's numbers change because somebody looks", "[probes]") {
     std::vector<std::vector<Real>> logits, gradients;
     for (const bool look : {false, true}) {
       World world({.layers = 2, .heads = 2, .context = 70, .attention = name});
-      world.tape.training = true;
+      world.tape.settings.training = true;
       world.config.dropout = 0.1;
       Transformer model(Builder(world.parameters, world.gradients.data()), world.config);
       const auto ids = world.ids(2, 70);

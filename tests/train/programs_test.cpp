@@ -142,7 +142,8 @@ TEST_CASE("bad input is refused in plain words, with status 2", "[programs]") {
   check_refused(train + good + " --epsilon 0", {"epsilon", "above 0"});
   check_refused(train + good + " --beta2 0.99999999", {"beta2", "below 1"});
   check_refused(train + good + " --clip inf", {"--clip", "'inf'"});
-  check_refused("train --tokens words" + runs, {"--tokens", "built-in"});
+  check_refused(train + good + " --tokens word", {"--tokens", "'word'", "did you mean words?"});
+  check_refused("train --data copy --copy-symbols 1" + runs, {"--copy-symbols", "2 <= value <= 26"});
   // Known only when there are text and model: no folder stays to be in the way of the next try.
   check_refused(train + good + " --name late --context 5000", {"window"});
   check_refused(train + good + " --name late --regulariser l2-qk --strength 1 --reg-layers 9", {"layers"});
@@ -169,6 +170,8 @@ TEST_CASE("bad input is refused in plain words, with status 2", "[programs]") {
   REQUIRE(idle.status == 0);
   CHECK(contains(idle.text, "warning: --temperature does nothing: attention is softcap"));
   CHECK(!contains(idle.text, "warning: --softcap"));
+  CHECK(contains(run("train --steps 2 --tokens words" + runs).text,
+                 "warning: --tokens does nothing: data is builtin"));
   check_refused(train + good + " --name a", {"exists already", "--resume"});
   check_refused("sample --run " + (folder / "runs/a") + " --temperature=-1", {"temperature"});
   check_refused("sample --run " + (folder / "runs/a") + " --prompt '\xC3\xA9'", {"\xC3\xA9"});

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "data/source.h"
 #include "engine/error.h"
 #include "engine/nearest.h"
 #include "models/probes/probes.h"
@@ -210,9 +211,9 @@ void check_measure(const Plan& plan, const std::string& measure, const std::vect
   if (measure.find("context.") != std::string::npos && !plan.context_evaluation)
     fail(where, measure, "\"context_evaluation\": true in the plan");
   for (const Arm* arm : arms) {
-    if (measure.find("context.") != std::string::npos && arm->config.data == "builtin")
-      fail(where, measure, "a text of one piece",
-           "stories of the built-in language have nothing before them");
+    if (measure.find("context.") != std::string::npos &&
+        data_source(arm->config.data, arm->config.options)->documents())
+      fail(where, measure, "a text of one piece", "its documents have nothing before them");
   }
   const std::vector<std::string>& plain = loop_measures();
   if (std::find(plain.begin(), plain.end(), measure) != plain.end()) return;

@@ -19,6 +19,7 @@
 #include <set>
 #include <thread>
 
+#include "data/source.h"
 #include "engine/error.h"
 #include "engine/matmul/tiles.h"
 #include "train/experiment/job.h"
@@ -78,10 +79,7 @@ Index whole_number_after(const std::string& text, const std::string& before) {
 std::string obstacle(const Config& config) {
   if (config.precision != "float32" && !tiles::unavailable().empty())
     return "--precision " + config.precision + " needs AMX or AVX512-BF16: " + tiles::unavailable();
-  const bool folder = fs::is_directory(config.data);  // an empty one is what a failed download leaves
-  const std::string text = folder ? config.data + "/train.txt" : config.data;
-  if (config.data != "builtin" && !fs::exists(text)) return "there is no " + text + " (data/fetch --help)";
-  return "";
+  return data_source(config.data, config.options)->missing(config.data);
 }
 
 class Sweep {

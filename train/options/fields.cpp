@@ -79,7 +79,7 @@ namespace {
 class Declared {
  public:
   Declared(const std::string& part, const std::vector<SiblingEntry>& siblings, const std::string& name,
-           const std::vector<const std::string*>& chosen)
+           const FieldList::Chosen& chosen)
       : part_(part), chosen_(chosen) {
     for (const SiblingEntry& sibling : siblings)
       for (const Declaration& option : sibling.options)
@@ -94,7 +94,7 @@ class Declared {
   bool chosen() const { return owner() != nullptr; }
   std::string idle(const OptionValues& values) const {
     const Owner* one = owner();
-    if (!one) return part_ + " is " + *chosen_.front();
+    if (!one) return part_ + " is " + chosen_().front();
     if (one->idle && !one->idle(values).empty()) return one->idle(values);
     return one->option.idle ? one->option.idle(values) : std::string();
   }
@@ -118,21 +118,21 @@ class Declared {
     IdleReason idle;
   };
   const Owner* owner() const {
-    for (const std::string* name : chosen_)
+    for (const std::string& name : chosen_())
       for (const Owner& one : owners_)
-        if (one.name == *name) return &one;
+        if (one.name == name) return &one;
     return nullptr;
   }
 
   std::string part_;
-  std::vector<const std::string*> chosen_;
+  FieldList::Chosen chosen_;
   std::vector<Owner> owners_;
 };
 
 }  // namespace
 
 void FieldList::add_options(const std::string& part, const std::vector<SiblingEntry>& siblings,
-                            const std::vector<const std::string*>& chosen, OptionValues& values) {
+                            const FieldList::Chosen& chosen, OptionValues& values) {
   const std::size_t before = list.size();
   for (const SiblingEntry& sibling : siblings) {
     for (const Declaration& declared : sibling.options) {

@@ -43,17 +43,18 @@ class FieldList {
   void add(const std::string& name, std::string& value, const std::string& help,
            const std::vector<std::string>& names);
 
+  using Chosen = std::function<std::vector<std::string>()>;
   // The options that siblings of a part declare: each one field, though several siblings have one of its
-  // name. part: the option that chooses among them. chosen: the names that are (norms have two places).
+  // name. part: the option that chooses among them. chosen: the names that are, as all is set (norms have two
+  // places).
   template <class Part>
-  void add_options(const std::string& part, const std::vector<const std::string*>& chosen,
-                   OptionValues& values) {
+  void add_options(const std::string& part, const Chosen& chosen, OptionValues& values) {
     std::vector<SiblingEntry> siblings;
     for (const auto& entry : Registry<Part>::entries()) siblings.push_back(entry);
     add_options(part, siblings, chosen, values);
   }
-  void add_options(const std::string& part, const std::vector<SiblingEntry>& siblings,
-                   const std::vector<const std::string*>& chosen, OptionValues& values);
+  void add_options(const std::string& part, const std::vector<SiblingEntry>& siblings, const Chosen& chosen,
+                   OptionValues& values);
 
   // Error with the nearest name if there is no such field.
   void set(const std::string& name, const std::string& text) const;
