@@ -64,4 +64,13 @@ std::vector<QKProduct> Transformer::qk() const {
   return all;
 }
 
+std::string describe_qk(const Transformer& model) {
+  std::string text;
+  for (const QKProduct& product : model.qk()) {
+    const std::string one = product.describe();
+    if (text.find(one) == std::string::npos) text += (text.empty() ? "" : "; ") + one;
+  }
+  return text;
+}
+
 }  // namespace ef

@@ -190,6 +190,9 @@ struct Transformer {
   }
 };
 
+// What spectra are of in this model, as QKProduct::describe(): "" if no attention has a query-key product.
+std::string describe_qk(const Transformer& model);
+
 // Errors name the dial: sizes below 1, channels not divisible by heads, dropout outside [0, 1). (Unknown
 // names are found by the constructor.)
 void check(const ModelConfig& config);

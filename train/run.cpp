@@ -122,13 +122,20 @@ RunState load_weights(const std::string& path, Parameters& parameters) {
   return state_of(file, path);
 }
 
-void save_config(const RunFolder& run, const Config& config, const Corpus& corpus, Index parameters) {
+const std::vector<std::string>& facts_in_config() {
+  static const std::vector<std::string> keys = {"version",    "sources",    "data-fingerprint",
+                                                "vocabulary", "parameters", "spectra"};
+  return keys;
+}
+
+void save_config(const RunFolder& run, const Config& config, const Corpus& corpus, Trainer& trainer) {
   write_atomically(run.file("config.json"),
                    to_json(config, {{"version", nlohmann::json(version()).dump()},
                                     {"sources", nlohmann::json(sources()).dump()},
                                     {"data-fingerprint", '"' + fingerprint_text(corpus) + '"'},
                                     {"vocabulary", std::to_string(corpus.tokenizer.vocab_size())},
-                                    {"parameters", std::to_string(parameters)}}));
+                                    {"parameters", std::to_string(trainer.parameters().count())},
+                                    {"spectra", nlohmann::json(describe_qk(trainer.model())).dump()}}));
   write_atomically(run.file("tokenizer.txt"), corpus.tokenizer.save());
 }
 
@@ -136,7 +143,7 @@ SavedConfig load_config(const RunFolder& run) {
   SavedConfig saved;
   const std::string text = read_file(run.file("config.json"));
   try {
-    from_json(saved.config, text, {"version", "sources", "data-fingerprint", "vocabulary", "parameters"});
+    from_json(saved.config, text, facts_in_config());
   } catch (const Error& error) {
     fail(run.file("config.json") + ": " + error.what());
   }

@@ -51,7 +51,9 @@ RunState read_state(const std::string& path);
 RunState load_weights(const std::string& path, Parameters& parameters);
 
 // What config.json holds: the options, and what they led to. Writes tokenizer.txt, too.
-void save_config(const RunFolder& run, const Config& config, const Corpus& corpus, Index parameters);
+// Keys of config.json that are no options, but what they led to.
+const std::vector<std::string>& facts_in_config();
+void save_config(const RunFolder& run, const Config& config, const Corpus& corpus, Trainer& trainer);
 struct SavedConfig {
   Config config;
   std::string data_fingerprint;

@@ -53,6 +53,8 @@ void introduce(Live& live, const Config& config, const Corpus& corpus, const Run
              megabytes(plan.optimiser) + ", gradients " + megabytes(plan.gradients) + ", activations " +
              megabytes(plan.activations) + ", their gradients " + megabytes(plan.activation_gradients) +
              ", program and data " + megabytes(plan.other));
+  if (const std::string spectra = describe_qk(trainer.model()); !config.probe.empty() && !spectra.empty())
+    live.print("spectra  " + spectra);
   live.print("machine  " + std::to_string(config.workers) + (config.workers == 1 ? " worker" : " workers") +
              ", matmuls in " + config.precision + " at " + short_number(peak) + "FLOP/s in all");
 }
@@ -87,13 +89,12 @@ class Session {
     trainer_ = std::make_unique<Trainer>(config_, workers_);
     run_ = resume.empty() ? create_run(config) : open_run(resume);  // mistakes leave no folder
     if (resume.empty()) {
-      save_config(run_, config_, corpus_, trainer_->parameters().count());
+      save_config(run_, config_, corpus_, *trainer_);
     } else {
       const SavedConfig saved = load_config(run_);
       check_fingerprint(corpus_, saved);
       state_ = load_checkpoint(run_.last(), *trainer_);
-      if (saved.config.steps != config_.steps)
-        save_config(run_, config_, corpus_, trainer_->parameters().count());
+      if (saved.config.steps != config_.steps) save_config(run_, config_, corpus_, *trainer_);
       // A run that was killed may have written lines after its last checkpoint: they will come again.
       LineLog::keep_lines_if(run_.file("metrics.jsonl"), [&](std::string_view line) {
         const std::string prefix = "{\"step\":";

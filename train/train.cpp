@@ -66,8 +66,7 @@ Start read_options(int argc, char** argv) {
   } else {
     if (given.contains("preset")) apply_preset(start.config, given["preset"]);
     if (given.contains("config")) {
-      from_json(start.config, read_file(given["config"]),
-                {"version", "sources", "data-fingerprint", "vocabulary", "parameters"});
+      from_json(start.config, read_file(given["config"]), facts_in_config());
     }
   }
   if (given.contains("list-probes")) {

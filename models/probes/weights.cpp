@@ -71,6 +71,53 @@ void read_spectrum(const Observation& o, Reading& r) {
   eigenvalues.add_to(r, "eigenvalues", o.layers(), {rank, 2});
 }
 
+// ---- The same by offset, where queries and keys are turned by position (QKProduct::at_offset)
+
+constexpr Index farthest = 2048;
+
+// Of offsets 0, 1, 2, 4, ... below the context.
+void read_offsets(const Observation& o, Reading& r) {
+  const std::vector<QKProduct> products = o.model.qk();
+  leave_out_without_product(o.layers(), products, r);
+  for (const QKProduct& product : products) {
+    if (product.frequencies.empty()) {
+      r.missing.insert(std::string("layer ")
+                           .append(std::to_string(product.layer))
+                           .append(": W is the same at every offset"));
+      continue;
+    }
+    for (Index offset = 0; offset < o.model.config.context && offset <= farthest;
+         offset = offset == 0 ? 1 : 2 * offset) {
+      const QKProduct at = product.at_offset(offset);
+      const std::string which = std::string("_").append(std::to_string(offset));
+      const double trace = at.trace(), k = static_cast<double>(at.rank());
+      r.add(product.layer, product.head, "trace" + which, trace);
+      r.add(product.layer, product.head, "localisation" + which,
+            ratio(trace, std::sqrt(k * at.frobenius_square())));
+    }
+  }
+}
+
+std::vector<Quantity> offset_quantities() {
+  std::vector<Quantity> all;
+  for (const bool of_trace : {true, false}) {
+    for (Index offset = 0; offset <= farthest; offset = offset == 0 ? 1 : 2 * offset) {
+      const std::string at = std::to_string(offset);
+      all.push_back(
+          {.key = (of_trace ? "trace_" : "localisation_") + at,
+           .title = (of_trace ? "Trace of W at offset " : "Localisation of the spectrum at offset ") + at,
+           .unit = of_trace ? "tr W" : "tr W / √(k ‖W‖_F²)",
+           .detail = true,
+           .scale = Quantity::Scale::linear});
+    }
+  }
+  return all;
+}
+
+const RegisteredProbe offsets_probe("qk.offsets", "[layer, head]",
+                                    "W at offsets 0, 1, 2, 4, ... of query and key, of rotary attention",
+                                    read_offsets, offset_quantities());
+
 // ---- The last update
 
 // ||a - b||, or ||a|| where there is no b.

@@ -468,6 +468,9 @@ Section attention(const Run& run) {
     section.contents.push_back(remark("No alarm rang."));
   else
     show_alarms(m.alarms, section);
+  const std::string spectra = word(run.config, "spectra");
+  if (!section.contents.empty() && !spectra.empty())
+    section.contents.push_back(remark("W is " + spectra + "."));
   return section;
 }
 
