@@ -65,11 +65,13 @@ Tensor where(const Tensor& mask, const Tensor& a, double b);
 inline constexpr double unseen = -1e30;
 
 // ops/activation.cpp: element by element
-Tensor relu(const Tensor& x);       // max(x, 0)
-Tensor gelu(const Tensor& x);       // x Phi(x), with erf
-Tensor gelu_tanh(const Tensor& x);  // the tanh approximation of gelu that GPT-2 uses
-Tensor silu(const Tensor& x);       // x / (1 + e^-x)
-// The same by name ("relu", "gelu", "gelu-tanh", "silu"), and as the loops of which a fused op is made.
+Tensor relu(const Tensor& x);          // max(x, 0)
+Tensor gelu(const Tensor& x);          // x Phi(x), with erf
+Tensor gelu_tanh(const Tensor& x);     // the tanh approximation of gelu that GPT-2 uses
+Tensor silu(const Tensor& x);          // x / (1 + e^-x)
+Tensor squared_relu(const Tensor& x);  // max(x, 0)^2
+// The same by name ("relu", "gelu-tanh", ...; EF_ACTIVATION in engine/place_by_place.h adds to them), and as
+// the loops of which a fused op is made.
 struct Activation {
   const char* name;
   Tensor (*op)(const Tensor&);

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "engine/math.h"
+#include "engine/ops.h"
 #include "engine/tape.h"
 
 namespace ef {
@@ -103,6 +104,21 @@ Tensor unary(const char* op, const Tensor& x, double c) {
     }
   });
 }
+
+// The loops of which a fused feed-forward is made.
+template <class F>
+Activation activation_of(const char* name, Tensor (*op)(const Tensor&)) {
+  return {name, op, [](const Real* x, Real* y, Index n) { unary_values<F>(x, y, n, 0); },
+          [](const Real* x, Real* y, Real* dy, Index n) {
+#pragma omp simd
+            for (Index i = 0; i < n; ++i) {
+              const Real in = x[i], out = F::value(in, 0), slope = F::slope(in, out, 0);
+              y[i] = out;
+              dy[i] *= slope;
+            }
+          }};
+}
+bool add_activation(const Activation& activation);
 
 // A slope that is one everywhere: the gradient is handed on as it is, and costs nothing where its memory is.
 struct One {
@@ -214,6 +230,13 @@ Tensor mask(const char* op, const Tensor& x, double c) {
   Tensor op(const Tensor& x) { return ::ef::unary<op##_function>(#op, x, 0); } \
   [[maybe_unused]] static const bool op##_is_listed =                          \
       ::ef::add_place_by_place({#op, ::ef::Smooth::smooth, op});
+
+// The same as an activation of the feed-forward part: --activation NAME picks it. The line may stand in any
+// file of models/.
+#define EF_ACTIVATION(op, name, value_of_x, slope_at_x, smooth) \
+  EF_UNARY(op, value_of_x, slope_at_x, smooth)                  \
+  [[maybe_unused]] static const bool op##_is_activation =       \
+      ::ef::add_activation(::ef::activation_of<op##_function>(name, op));
 
 // Tensor op(const Tensor& x, double c)
 #define EF_UNARY_WITH_CONSTANT(op, value_of_x, slope_at_x, smooth)                                \

@@ -26,36 +26,28 @@ Real tanh_gate(Real x) { return logistic(a * (x + b * x * x * x)); }
 // gelu: Hendrycks and Gimpel 2016. The slopes of a gate g = logistic(u) are g (1 - g) u'. They are written in
 // x alone: y would have to be read from memory again. What value and slope share is computed once.
 // clang-format off
-//       op    y of x               dy/dx                                                                a derivative
-EF_UNARY(relu, x < 0 ? Real(0) : x, Real(x > 0),                                                         except_at_c)  // a NaN passes
-EF_UNARY(gelu, x * normal_cdf(x),   normal_cdf(x) + x * inv_sqrt_2pi * fast_exp(Real(-0.5) * x * x),     everywhere)
-EF_UNARY(silu, x * logistic(x),     logistic(x) + x * logistic(x) * (1 - logistic(x)),                   everywhere)
-EF_UNARY(gelu_tanh, x * tanh_gate(x),
-         tanh_gate(x) + x * tanh_gate(x) * (1 - tanh_gate(x)) * a * (1 + 3 * b * x * x), everywhere)
+//            op            name         y of x                    dy/dx                                               a derivative
+EF_ACTIVATION(relu,         "relu",      x < 0 ? Real(0) : x,      Real(x > 0),                                        except_at_c)  // a NaN passes
+EF_ACTIVATION(gelu,         "gelu",      x * normal_cdf(x),        normal_cdf(x) + x * inv_sqrt_2pi * fast_exp(Real(-0.5) * x * x), everywhere)
+EF_ACTIVATION(gelu_tanh,    "gelu-tanh", x * tanh_gate(x),
+              tanh_gate(x) + x * tanh_gate(x) * (1 - tanh_gate(x)) * a * (1 + 3 * b * x * x), everywhere)
+EF_ACTIVATION(silu,         "silu",      x * logistic(x),          logistic(x) + x * logistic(x) * (1 - logistic(x)),  everywhere)
+// So et al. 2021 (Primer)
+EF_ACTIVATION(squared_relu, "squared-relu", x < 0 ? Real(0) : x * x, x > 0 ? 2 * x : Real(0),                          everywhere)
 // clang-format on
 
 namespace {
-
-template <class F>
-Activation form(const char* name, Tensor (*op)(const Tensor&)) {
-  return {name, op, [](const Real* x, Real* y, Index n) { unary_values<F>(x, y, n, 0); },
-          [](const Real* x, Real* y, Real* dy, Index n) {
-#pragma omp simd
-            for (Index i = 0; i < n; ++i) {
-              const Real in = x[i], out = F::value(in, 0), slope = F::slope(in, out, 0);
-              y[i] = out;
-              dy[i] *= slope;
-            }
-          }};
+std::vector<Activation>& all_activations() {
+  static std::vector<Activation> all;
+  return all;
 }
-
 }  // namespace
 
-const std::vector<Activation>& activations() {
-  static const std::vector<Activation> all = {
-      form<relu_function>("relu", relu), form<gelu_function>("gelu", gelu),
-      form<gelu_tanh_function>("gelu-tanh", gelu_tanh), form<silu_function>("silu", silu)};
-  return all;
+const std::vector<Activation>& activations() { return all_activations(); }
+
+bool add_activation(const Activation& activation) {
+  all_activations().push_back(activation);
+  return true;
 }
 
 }  // namespace ef

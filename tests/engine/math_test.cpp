@@ -185,11 +185,13 @@ TEST_CASE("activations in float32 and their slopes follow their formulas", "[mat
       {"relu", [](double x) { return std::max(x, 0.0); }},
       {"gelu", [](double x) { return x * std::erfc(-x / std::sqrt(2.0)) / 2; }},
       {"gelu-tanh", [](double x) { return x / 2 * (1 + std::tanh(root * (x + 0.044715 * x * x * x))); }},
-      {"silu", [](double x) { return x / (1 + std::exp(-x)); }}};
+      {"silu", [](double x) { return x / (1 + std::exp(-x)); }},
+      {"squared-relu", [](double x) { return x > 0 ? x * x : 0; }}};
   std::vector<Real> x, y, slope;
   for (int i = -12000; i <= 12000; ++i) x.push_back(Real(i) / 1000 + Real(1e-4));  // none at the kink of relu
   for (const Activation& f : activations()) {
     INFO(f.name);
+    if (!formulas.contains(f.name)) continue;  // somebody's own: its slope is checked with all ops
     const Formula formula = formulas.at(f.name);
     y.assign(x.size(), 0);
     slope.assign(x.size(), 1);

@@ -815,7 +815,10 @@ TEST_CASE("fused ops and their plain twins compute the same", "[ops]") {
     Tape::Scope scope(tape);
     const auto in = [&](std::size_t i) { return leaf[i].tensor(); };
     const Tensor attended = ops.attention(in(0), in(1), in(2), 3, 0.5, {logits.data(), pattern.data()});
-    const Tensor thought = ops.feed_forward(attended, in(3), in(4), in(5), in(6), activations()[2]);
+    const Activation& act =
+        *std::find_if(activations().begin(), activations().end(),
+                      [](const Activation& f) { return std::string_view(f.name) == "gelu-tanh"; });
+    const Tensor thought = ops.feed_forward(attended, in(3), in(4), in(5), in(6), act);
     const Tensor loss =
         ops.head(add(attended, thought), in(7), targets, {.divisor = 100, .label_smoothing = 0.1});
     tape.backward(loss);
