@@ -36,7 +36,8 @@ void check(const ModelConfig& c) {
   if (!(c.dropout >= 0 && c.dropout < 1)) fail("dropout", std::to_string(c.dropout), "0 <= dropout < 1");
 }
 
-Transformer::Transformer(const Builder& b, const ModelConfig& c) : config(checked(c)) {
+Transformer::Transformer(const Builder& b, const ModelConfig& c)
+    : config(checked(c)), see_hidden(b / "hidden"), see_logits(b / "logits") {
   const auto init = Registry<Initialisation>::make(c.initialisation, b, c);
   tokens = (b / "tokens")
                .parameter_of(Parameter::Kind::embedding, "weight", {c.vocab, c.channels},

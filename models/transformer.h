@@ -46,8 +46,9 @@ struct SoftmaxAttention : Attention {
   Index heads;
   double scale;
   // Where a probe may look in. Logits are what enters the softmax, whatever the layer does to them before:
-  // [B, H, T, T], of which row n has n. A layer without logits says so: see_logits.none("why").
-  Point see_q, see_k, see_logits, see_pattern;
+  // [B, H, T, T], of which row n has n. A layer without logits says so: see_logits.none("why"). z is the mix
+  // of the heads before `out`, side by side: [B, T, C], as q, k and v are.
+  Point see_q, see_k, see_v, see_logits, see_pattern, see_z;
 
   SoftmaxAttention(const Builder& b, const ModelConfig& c)
       : query(b / "q", c.channels, c.channels, Role::attention_in, c),
@@ -59,12 +60,14 @@ struct SoftmaxAttention : Attention {
         scale(1 / std::sqrt(static_cast<double>(c.channels / c.heads))),
         see_q(b / "q"),
         see_k(b / "k"),
+        see_v(b / "v"),
         see_logits(b / "logits"),
-        see_pattern(b / "pattern") {}
+        see_pattern(b / "pattern"),
+        see_z(b / "z") {}
 
   Tensor forward(const Tensor& x) const override {
-    const Tensor q = see_q(query.forward(x)), k = see_k(key.forward(x)), v = value.forward(x);
-    return out.forward(ops.attention(q, k, v, heads, scale, seen(x)));
+    const Tensor q = see_q(query.forward(x)), k = see_k(key.forward(x)), v = see_v(value.forward(x));
+    return out.forward(see_z(ops.attention(q, k, v, heads, scale, seen(x))));
   }
   // Where the fused op shall put what is inside, if somebody looks.
   AttentionSeen seen(const Tensor& x) const {
@@ -102,7 +105,7 @@ struct Block {
   FeedForward mlp;
   std::unique_ptr<Norm> attention_norm, mlp_norm;
   double p;  // dropout
-  Point see_attn_in, see_mid, see_post;
+  Point see_attn_in, see_attn_out, see_mid, see_mlp_out, see_post;
 
   static constexpr const char* kind = "block";
   using Factory = ModelFactory<Block>;
@@ -113,7 +116,9 @@ struct Block {
         mlp_norm(Registry<Norm>::make(c.norm, b / "mlp_norm", c)),
         p(c.dropout),
         see_attn_in(b / "attn_in"),
+        see_attn_out(b / "attn_out"),
         see_mid(b / "resid_mid"),
+        see_mlp_out(b / "mlp_out"),
         see_post(b / "resid_post") {}
   virtual ~Block() = default;
   virtual Tensor forward(const Tensor& x) const = 0;
@@ -123,9 +128,10 @@ struct Block {
 struct PreNormBlock : Block {
   using Block::Block;
   Tensor forward(const Tensor& resid_pre) const override {
-    const Tensor attended = attention->forward(see_attn_in(attention_norm->forward(resid_pre)));
+    const Tensor attended = see_attn_out(attention->forward(see_attn_in(attention_norm->forward(resid_pre))));
     const Tensor resid_mid = see_mid(add(resid_pre, dropout(attended, p)));
-    return see_post(add(resid_mid, dropout(mlp.forward(mlp_norm->forward(resid_mid)), p)));
+    const Tensor thought = see_mlp_out(mlp.forward(mlp_norm->forward(resid_mid)));
+    return see_post(add(resid_mid, dropout(thought, p)));
   }
 };
 
@@ -133,9 +139,10 @@ struct PreNormBlock : Block {
 struct PostNormBlock : Block {
   using Block::Block;
   Tensor forward(const Tensor& resid_pre) const override {
-    const Tensor attended = attention->forward(see_attn_in(resid_pre));
+    const Tensor attended = see_attn_out(attention->forward(see_attn_in(resid_pre)));
     const Tensor resid_mid = see_mid(attention_norm->forward(add(resid_pre, dropout(attended, p))));
-    return see_post(mlp_norm->forward(add(resid_mid, dropout(mlp.forward(resid_mid), p))));
+    const Tensor thought = see_mlp_out(mlp.forward(resid_mid));
+    return see_post(mlp_norm->forward(add(resid_mid, dropout(thought, p))));
   }
 };
 
@@ -148,6 +155,7 @@ struct Transformer {
   std::vector<std::unique_ptr<Block>> blocks;
   std::unique_ptr<Norm> final_norm;
   Tensor unembed;  // [V, C]: a direction for each token that may come next; the token table itself if tied
+  Point see_hidden, see_logits;
 
   // Declares (or binds) all parameters through the builder. Error if the configuration makes no sense.
   Transformer(const Builder& b, const ModelConfig& config);
@@ -165,13 +173,15 @@ struct Transformer {
     Tensor x = embedding(tokens, ids, {sequences, length});
     x = dropout(positions->forward(x), config.dropout);
     for (const auto& block : blocks) x = block->forward(x);
-    return final_norm->forward(x);
+    return see_hidden(final_norm->forward(x));
   }
 
   // The guess about each next token, as logits [B, T, V].
   Tensor forward(std::span<const std::int32_t> ids, Index sequences) const {
-    return linear(hidden(ids, sequences), unembed, {});
+    return logits(hidden(ids, sequences));
   }
+  // The same, of what hidden() gave.
+  Tensor logits(const Tensor& hidden) const { return see_logits(linear(hidden, unembed, {})); }
 
   // How wrong the guess is, [1]: cross_entropy(forward(ids), targets), without keeping all logits.
   Tensor loss(std::span<const std::int32_t> ids, Index sequences, std::span<const std::int32_t> targets,

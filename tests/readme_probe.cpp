@@ -20,7 +20,8 @@ void read(const TextObservation& o, Reading& r) {
   }
 }
 
-const RegisteredProbe norm("resid.norm", "[layer]", "mean norm of a token in the residual stream", read);
+const RegisteredProbe norm("resid.norm", "[layer]", "mean norm of a token in the residual stream", read,
+                           {{.key = "norm", .title = "Norm of a token", .live = "norm"}});
 
 }  // namespace
 }  // namespace ef

@@ -8,7 +8,6 @@
 
 #include "engine/error.h"
 #include "engine/matmul/blas.h"
-#include "models/probes/probes.h"
 #include "train/files/files.h"
 #include "train/options/command_line.h"
 #include "train/run.h"
@@ -33,15 +32,6 @@ struct Start {
   std::string resume;   // the folder of a run to go on with, or empty
   std::string against;  // further options for a second run to compare with, or empty
 };
-
-void list_probes() {
-  std::size_t width = 0;
-  for (const Probe& probe : probes_matching("*")) width = std::max(width, probe.name.size());
-  for (const Probe& probe : probes_matching("*")) {
-    std::printf("%-*s  %-16s  %s\n", static_cast<int>(width), probe.name.c_str(), probe.shape.c_str(),
-                probe.meaning.c_str());
-  }
-}
 
 Start read_options(int argc, char** argv) {
   Start start;
@@ -80,7 +70,7 @@ Start read_options(int argc, char** argv) {
     }
   }
   if (given.contains("list-probes")) {
-    list_probes();
+    std::fputs(list_of_probes().c_str(), stdout);
     std::exit(0);
   }
   for (const char* name : {"preset", "config", "against"}) {

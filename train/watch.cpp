@@ -8,6 +8,7 @@
 
 #include "engine/error.h"
 #include "train/files/npy.h"
+#include "train/quantities.h"
 
 namespace ef {
 namespace {
@@ -21,15 +22,43 @@ std::string fixed_width(double x, int width) {
   return text;
 }
 
-double mean_of(const std::vector<Record>& records, const std::string& key) {
-  double total = 0, count = 0;
-  for (const Record& record : records) {
-    const double value = record.value(key);
-    if (std::isnan(value)) continue;
-    total += value;
-    ++count;
+// Of these numbers, those that are known: their mean, or the largest.
+class Join {
+ public:
+  void add(double value) {
+    if (std::isnan(value)) return;
+    total_ += value;
+    largest_ = count_ > 0 ? std::max(largest_, value) : value;
+    ++count_;
   }
-  return total / count;  // NaN if there is none
+  // NaN if there is none.
+  double as(Quantity::Joined joined) const {
+    return joined == Quantity::Joined::largest && count_ > 0 ? largest_ : total_ / count_;
+  }
+
+ private:
+  double total_ = 0, count_ = 0, largest_ = 0;
+};
+
+Quantity::Joined joined(const std::vector<Record>& records, const std::string& key) {
+  return records.empty() ? Quantity::Joined::mean : quantity_of(records[0].label("probe"), key).joined;
+}
+
+// Over all layers, heads and tensors.
+double over_all(const std::vector<Record>& records, const std::string& key) {
+  Join all;
+  for (const Record& record : records) all.add(record.value(key));
+  return all.as(joined(records, key));
+}
+
+// A table's column: so many letters, which may have more bytes.
+std::string padded(std::string text, std::size_t width) {
+  const auto begins = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
+  std::size_t letters = 0, at = 0;
+  for (; at < text.size(); ++at)
+    if (begins(text[at]) && ++letters > width) break;
+  text.resize(at);
+  return letters < width ? text + std::string(width - letters, ' ') : text;
 }
 
 }  // namespace
@@ -69,22 +98,11 @@ std::vector<Record> of_fewest_windows(const std::vector<Record>& records) {
 bool is_reading(const std::string& key) { return key != "windows" && !key.ends_with(".se"); }
 
 std::vector<std::pair<Index, double>> by_layer(const std::vector<Record>& records, const std::string& key) {
-  struct Sum {
-    double total = 0, count = 0, largest = 0;
-  };
-  std::map<Index, Sum> layers;
-  for (const Record& record : records) {
-    const double value = record.value(key);
-    if (std::isnan(value)) continue;
-    Sum& sum = layers[record.layer];
-    sum.total += value;
-    sum.largest = std::max(sum.count > 0 ? sum.largest : value, value);
-    ++sum.count;
-  }
+  std::map<Index, Join> layers;
+  for (const Record& record : records)
+    if (!std::isnan(record.value(key))) layers[record.layer].add(record.value(key));
   std::vector<std::pair<Index, double>> result;
-  for (const auto& [layer, sum] : layers) {
-    result.emplace_back(layer, is_largest(key) ? sum.largest : sum.total / sum.count);
-  }
+  for (const auto& [layer, join] : layers) result.emplace_back(layer, join.as(joined(records, key)));
   return result;
 }
 
@@ -148,6 +166,9 @@ void Watch::read(Trainer& trainer, Index done, const std::vector<Probe>& probes,
     const std::string& name = probes[i].name;
     for (const std::string& missing : readings[i].missing)
       if (told_.insert(name + missing).second) live_.print("note: " + name + ": " + missing);
+    for (const Reading::Scalar& s : readings[i].scalars)
+      if (!probes[i].quantities.empty() && !probes[i].declared(s.key) && told_.insert(name + s.key).second)
+        live_.print("note: " + name + ": adds " + s.key + ", which it does not declare");
     // The scalars of one layer, head and tensor share a line.
     std::vector<Record> records;
     for (const Reading::Scalar& s : readings[i].scalars) {
@@ -174,7 +195,7 @@ void Watch::read(Trainer& trainer, Index done, const std::vector<Probe>& probes,
     if (!records.empty()) {
       for (const auto& [key, first] : records.front().values) {
         if (!is_reading(key)) continue;
-        latest_[name + " " + key] = mean_of(records, key);
+        latest_[{name, key}] = over_all(records, key);
         for (const auto& [layer, value] : by_layer(records, key)) {
           for (const AlarmEvent& event : alarms_.feed(name, key, layer, value)) events.push_back(event);
         }
@@ -182,19 +203,20 @@ void Watch::read(Trainer& trainer, Index done, const std::vector<Probe>& probes,
     }
     report(done, events);
   }
+  live_.note(note());
+}
+
+std::string Watch::note() const {
+  std::set<std::pair<std::string, std::string>> read;
+  for (const auto& [name, value] : latest_) read.insert(name);
   std::string note;
-  const auto show = [&](const char* label, const char* key) {
-    const auto found = latest_.find(key);
-    if (found == latest_.end()) return;
-    char text[48];
-    std::snprintf(text, sizeof text, "  %s %.3g", label, found->second);
-    note += text;
-  };
-  show("entropy", "attn.entropy normalised");
-  show("tr", "qk.spectrum trace");
-  show("|W|^2", "qk.spectrum frobenius_square");
-  show("rank", "resid.rank frobenius");
-  live_.note(note);
+  for (const auto& [probe, quantity] : in_order(read)) {
+    if (quantity.live.empty()) continue;
+    char number[32];
+    std::snprintf(number, sizeof number, " %.3g", latest_.at({probe, quantity.key}));
+    note += "  " + quantity.live + number;
+  }
+  return note;
 }
 
 void Watch::validated(Trainer& trainer, Index done, const Evaluation& e) {
@@ -206,49 +228,102 @@ void Watch::validated(Trainer& trainer, Index done, const Evaluation& e) {
   if (!probes.empty()) read(trainer, done, probes, many_);
 }
 
+namespace {
+
+// What was said at the last step that said it, from the most windows.
+template <class Said>
+std::vector<Record> said_last(const std::vector<Record>& records, const Said& said) {
+  std::vector<Record> last;
+  for (const Record& record : records) {
+    if (!said(record)) continue;
+    if (!last.empty() && last.back().step != record.step) last.clear();
+    last.push_back(record);
+  }
+  return of_most_windows(last);
+}
+
+std::vector<Record> validated_last(const std::vector<Record>& records) {
+  return said_last(records, [](const Record& record) {
+    return record.label("probe").empty() && record.label("alarm").empty() && record.label("split") == "valid";
+  });
+}
+
+// Of the loop's quantities, by full name, those that a validation measures.
+double at_validation(const std::vector<Record>& last, const std::string& name) {
+  if (name == "valid.excess") return over_all(last, "loss") - over_all(last, "floor");
+  return over_all(last, name.substr(name.find('.') + 1));
+}
+
+}  // namespace
+
 std::string comparison(const std::vector<std::string>& run_folders) {
-  struct Row {
-    const char *what, *probe, *key;
-  };
-  const Row rows[] = {
-      {"validation loss, nats", "", "loss"},
-      {"excess over the floor", "", "excess"},
-      {"attention entropy, normalised", "attn.entropy", "normalised"},
-      {"trace of W", "qk.spectrum", "trace"},
-      {"scale ||W||_F^2", "qk.spectrum", "frobenius_square"},
-      {"localisation tr W / sqrt(k ||W||_F^2)", "qk.spectrum", "localisation"},
-      {"largest |eigenvalue|", "qk.spectrum", "radius"},
-      {"rank residual", "resid.rank", "frobenius"},
-      {"token cosine", "resid.cosine", "mean"},
-      {"validation windows read by probes", "attn.entropy", "windows"},
-  };
   std::vector<std::vector<Record>> metrics;
-  std::string text = "                                      ";
+  std::string text = std::string(38, ' ');
+  std::set<std::pair<std::string, std::string>> read;
   for (const std::string& folder : run_folders) {
     metrics.push_back(read_metrics(folder + "/metrics.jsonl"));
     const std::string name = std::filesystem::path(folder).filename().string();
     text += "  " + std::string(name.size() < 16 ? 16 - name.size() : 0, ' ') + name;
+    for (const Record& record : metrics.back()) {
+      if (record.label("probe").empty()) continue;
+      for (const auto& [key, value] : record.values)
+        if (is_reading(key)) read.insert({record.label("probe"), key});
+    }
   }
   text += "\n";
-  for (const Row& row : rows) {
-    std::string line = row.what;
-    line.resize(38, ' ');
+  const auto add = [&](const std::string& what, const auto& value_of) {
+    std::string line = padded(what, 38);
     bool known = false;
     for (const std::vector<Record>& records : metrics) {
-      std::vector<Record> last;  // what was said at the last step that said it
-      for (const Record& record : records) {
-        if (record.label("probe") != row.probe || (!*row.probe && record.label("split") != "valid")) continue;
-        if (!last.empty() && last.back().step != record.step) last.clear();
-        last.push_back(record);
-      }
-      const std::string key = row.key;
-      last = of_most_windows(last);
-      const double value =
-          key == "excess" ? mean_of(last, "loss") - mean_of(last, "floor") : mean_of(last, key);
+      const double value = value_of(records);
       known = known || !std::isnan(value);
       line += "  " + fixed_width(value, 16);
     }
     if (known) text += line + "\n";
+  };
+  for (const Quantity& quantity : loop_quantities()) {
+    if (quantity.detail) continue;
+    add(row_text(quantity), [&](const std::vector<Record>& records) {
+      return at_validation(validated_last(records), quantity.key);
+    });
+  }
+  for (const auto& [probe, quantity] : in_order(read)) {
+    if (quantity.detail) continue;
+    add(row_text(quantity), [&](const std::vector<Record>& records) {
+      const auto said = [&](const Record& record) { return record.label("probe") == probe; };
+      return over_all(said_last(records, said), quantity.key);
+    });
+  }
+  add("validation windows read by probes", [](const std::vector<Record>& records) {
+    const auto said = [](const Record& record) { return !std::isnan(record.value("windows")); };
+    return over_all(said_last(records, said), "windows");
+  });
+  return text;
+}
+
+std::string list_of_probes() {
+  const std::vector<Probe> probes = probes_matching("*");
+  std::size_t width = 0, keys = 0;
+  for (const Probe& probe : probes) {
+    width = std::max(width, probe.name.size());
+    for (const Quantity& quantity : probe.quantities) keys = std::max(keys, quantity.key.size());
+  }
+  std::string text;
+  for (const Probe& probe : probes) {
+    text += padded(probe.name, width) + "  " +
+            padded(probe.shape, std::max<std::size_t>(16, probe.shape.size())) + "  " + probe.meaning + "\n";
+    for (const Quantity& declared : probe.quantities) {
+      const Quantity quantity = quantity_of(probe.name, declared.key);
+      text += "  " + padded(quantity.key, keys) + "  " + quantity.title;
+      if (const std::string axis = axis_text(quantity); !axis.empty()) text += " (" + axis + ")";
+      if (quantity.alarm) {
+        char threshold[32];
+        std::snprintf(threshold, sizeof threshold, " %s %g", quantity.alarm->below() ? "below" : "above",
+                      quantity.alarm->on);
+        text += "; alarm: " + quantity.alarm->name + threshold;
+      }
+      text += "\n";
+    }
   }
   return text;
 }

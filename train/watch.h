@@ -34,6 +34,8 @@ class Watch {
   void validated(Trainer& trainer, Index done, const Evaluation& evaluation);
   // "2 of 417 windows of held-out text every 50 updates, 15 at each validation"; "" without probes.
   std::string describe() const;
+  // What the live line tells of the last readings: "  entropy 0.915  tr 0.214".
+  std::string note() const;
 
  private:
   void read(Trainer& trainer, Index done, const std::vector<Probe>& probes, const Batch& windows);
@@ -42,10 +44,10 @@ class Watch {
   const RunFolder& run_;
   std::vector<Probe> probes_;
   Index every_;
-  Batch few_, many_;                      // windows
-  Index all_;                             // how many there are
-  std::map<std::string, double> latest_;  // of "PROBE KEY", over layers and heads, for the live line
-  std::set<std::string> told_;            // what probes are missing
+  Batch few_, many_;                                              // windows
+  Index all_;                                                     // how many there are
+  std::map<std::pair<std::string, std::string>, double> latest_;  // of (probe, key), over layers and heads
+  std::set<std::string> told_;  // what probes are missing, or do not declare
   LineLog& metrics_;
   Live& live_;
   Alarms alarms_;
@@ -63,10 +65,15 @@ std::vector<Record> of_fewest_windows(const std::vector<Record>& records);
 // Whether a value of a record is one that a probe read: not its standard error, or the number of windows.
 bool is_reading(const std::string& key);
 
-// One value for each layer, in the order of layers: the mean over heads, or the largest (see is_largest()).
+// One value for each layer, in the order of layers: the mean over heads, or the largest, as the
+// probe declares.
 std::vector<std::pair<Index, double>> by_layer(const std::vector<Record>& records, const std::string& key);
 
-// A table of what the probes and validations of these runs said last, a column a run.
+// A table of what the probes and validations of these runs said last, a column a run. What probes declare to
+// be a detail is left out.
 std::string comparison(const std::vector<std::string>& run_folders);
+
+// All probes, a line each, with what they read below them.
+std::string list_of_probes();
 
 }  // namespace ef

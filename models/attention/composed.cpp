@@ -13,11 +13,11 @@ struct ComposedAttention : SoftmaxAttention {
   virtual Tensor pattern_of(const Tensor& logits) const { return causal_softmax(logits); }
 
   Tensor forward(const Tensor& x) const override {
-    const Tensor q = see_q(query.forward(x)), k = see_k(key.forward(x)), v = value.forward(x);
+    const Tensor q = see_q(query.forward(x)), k = see_k(key.forward(x)), v = see_v(value.forward(x));
     const Tensor products = matmul(split_heads(q, heads), split_heads(k, heads), false, true);
     const Tensor logits = see_logits(logits_of(ef::scale(products, Real(scale))));
     const Tensor pattern = see_pattern(pattern_of(logits));
-    return out.forward(merge_heads(matmul(pattern, split_heads(v, heads))));
+    return out.forward(see_z(merge_heads(matmul(pattern, split_heads(v, heads)))));
   }
 };
 

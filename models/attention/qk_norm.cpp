@@ -44,7 +44,8 @@ struct QKNormAttention : SoftmaxAttention {
   Tensor forward(const Tensor& x) const override {
     const Tensor q = see_q(by_head(query_norm, query.forward(x)));
     const Tensor k = see_k(by_head(key_norm, key.forward(x)));
-    return out.forward(ops.attention(q, k, value.forward(x), heads, scale, seen(x)));
+    const Tensor v = see_v(value.forward(x));
+    return out.forward(see_z(ops.attention(q, k, v, heads, scale, seen(x))));
   }
 
   std::vector<QKProduct> qk() const override {

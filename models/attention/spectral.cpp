@@ -61,7 +61,7 @@ struct SpectralAttention : Attention {
   const FusedOps& ops;
   Index heads;
   double scale;
-  Point see_q, see_k, see_logits, see_pattern;
+  Point see_q, see_k, see_v, see_logits, see_pattern, see_z;
 
   SpectralAttention(const Builder& b, const ModelConfig& c, Declare declare)
       : query(b / "q", Role::attention_in, c, declare),
@@ -73,14 +73,16 @@ struct SpectralAttention : Attention {
         scale(1 / std::sqrt(static_cast<double>(c.channels / c.heads))),
         see_q(b / "q"),
         see_k(b / "k"),
+        see_v(b / "v"),
         see_logits(b / "logits"),
-        see_pattern(b / "pattern") {}
+        see_pattern(b / "pattern"),
+        see_z(b / "z") {}
 
   Tensor forward(const Tensor& x) const override {
-    const Tensor q = see_q(query.forward(x)), k = see_k(key.forward(x)), v = value.forward(x);
+    const Tensor q = see_q(query.forward(x)), k = see_k(key.forward(x)), v = see_v(value.forward(x));
     const Shape shape{x.shape[0], heads, x.shape[1], x.shape[1]};
     const AttentionSeen seen{see_logits.place(shape), see_pattern.place(shape)};
-    return out.forward(ops.attention(q, k, v, heads, scale, seen));
+    return out.forward(see_z(ops.attention(q, k, v, heads, scale, seen)));
   }
 
   std::vector<QKProduct> qk() const override {

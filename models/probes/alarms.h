@@ -9,24 +9,11 @@
 
 namespace ef {
 
-// name              watches                                   on        off     why there
-// rank collapse     resid.rank, frobenius, a layer            < 0.1     > 0.15  tokens share 99 % of their
-//                                                                               squared norm (Dong et al.
-//                                                                               2021; the number is ours)
-// entropy collapse  attn.entropy, normalised, a layer's mean  < 0.05    > 0.1   attention is one-hot but for
-//                                                                               5 % of the entropy it could
-//                                                                               have (Zhai et al. 2023; the
-//                                                                               number is ours)
-// runaway spectrum  attn.logits, largest_centred, a layer     > 87      < 60    softmax sees differences
-// only:
-//                                                                               e^-87 of the row's mean is
-//                                                                               where float32 ends, and a
-//                                                                               token there gets nothing at
-//                                                                               all, and no gradient
-// loss plateau      validation loss over five validations     < 0.5 %   > 1 %   of improvement, while the
-//                                                                               loss is more than 5 % above
-//                                                                               the floor, where that is
-//                                                                               known (numbers are ours)
+// An alarm stands with the quantity that it watches (models/quantity.h, models/probes/*.cpp): rank collapse,
+// entropy collapse, runaway spectrum. One watches validations, and stands here:
+//
+// loss plateau   validation loss over five validations   on below 0.5 % of improvement, off above 1 %, while
+//                the loss is more than 5 % above the floor, where that is known (numbers are ours)
 struct AlarmEvent {
   std::string alarm;
   Index layer = -1;  // -1: of the whole model
@@ -37,7 +24,7 @@ struct AlarmEvent {
 // State is a function of the values fed, in order: a resumed run feeds what is in its metrics again.
 class Alarms {
  public:
-  // A probe's value for a layer (the mean over its heads, or the largest: see is_largest()). NaN is passed
+  // A probe's value for a layer (the mean over its heads, or the largest: Quantity::Joined). NaN is passed
   // over.
   std::vector<AlarmEvent> feed(const std::string& probe, const std::string& key, Index layer, double value);
   // A validation loss, and the floor (NaN if not known).
@@ -45,6 +32,8 @@ class Alarms {
 
   // "ALARM entropy collapse in layer 0: 0.031 is below 0.05"
   static std::string text(const AlarmEvent& event);
+  // Why an alarm of that name rings where it does; "" if there is none.
+  static std::string why(const std::string& alarm);
 
  private:
   std::vector<AlarmEvent> change(const std::string& alarm, Index layer, bool crossed, bool left, double value,

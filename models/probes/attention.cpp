@@ -279,27 +279,77 @@ void derive_later_half(const std::vector<Reading::Array>& means, Reading& r) {
 
 // ---- Registration
 
-const RegisteredProbe entropy_probe("attn.entropy", "[layer, head]",
-                                    "entropy of rows: nats, normalised (by log length), last_row (nats)",
-                                    read_entropy);
-const RegisteredProbe bound_probe("attn.zhai_bound", "[layer, head]",
-                                  "the least entropy that the last row can have, without biases: nats",
-                                  read_zhai_bound);
-const RegisteredProbe profile_probe(
-    "attn.profile", "[layer, head], profile [layer, head, 16]",
-    "attention by relative position, 0 the first token and 1 the query: profile, first_quarter, "
-    "last_quarter, entropy (of the profile; 1: all sites alike)",
-    read_profile, derive_profile_entropy);
+const RegisteredProbe entropy_probe(
+    "attn.entropy", "[layer, head]", "entropy of the rows of attention", read_entropy,
+    {{.key = "nats", .title = "Attention entropy in nats", .unit = "nats", .detail = true},
+     {.key = "normalised",
+      .title = "Attention entropy",
+      .unit = "entropy",
+      .meaning = "1 is uniform, 0 one-hot",
+      .row = "attention entropy, normalised",
+      .live = "entropy",
+      .order = 10,
+      .high = 1,
+      .alarm = {{.name = "entropy collapse",
+                 .on = 0.05,
+                 .off = 0.1,
+                 .why =
+                     "attention is one-hot but for 5 % of the entropy it could have (Zhai et al. 2023; the "
+                     "number is ours)"}}},
+     {.key = "last_row", .title = "Entropy of the last row", .unit = "nats", .detail = true}});
+const RegisteredProbe bound_probe(
+    "attn.zhai_bound", "[layer, head]", "Zhai et al.'s bound of the last row's entropy, without biases",
+    read_zhai_bound,
+    {{.key = "nats", .title = "Least entropy that the last row can have", .unit = "nats", .detail = true}});
+const RegisteredProbe profile_probe("attn.profile", "[layer, head], profile [layer, head, 16]",
+                                    "attention by relative position, 0 the first token and 1 the query",
+                                    read_profile,
+                                    {{.key = "last_quarter",
+                                      .title = "Attention to the last quarter",
+                                      .unit = "share",
+                                      .detail = true,
+                                      .high = 1},
+                                     {.key = "first_quarter",
+                                      .title = "Attention to the first quarter",
+                                      .unit = "share",
+                                      .detail = true,
+                                      .high = 1},
+                                     {.key = "entropy",
+                                      .title = "Entropy of the site profile",
+                                      .unit = "entropy",
+                                      .meaning = "1: all sites alike",
+                                      .detail = true,
+                                      .high = 1}},
+                                    derive_profile_entropy);
 const RegisteredProbe map_probe("attn.map", "[layer, head], map [layer, head, 64, 64]",
                                 "the pattern of the first window, in at most 64 x 64 cells: map", read_map);
 const RegisteredProbe logits_probe(
-    "attn.logits", "[layer, head]",
-    "logits before softmax: largest (absolute), largest_centred (from the row's mean), deviation (from it)",
-    read_logits);
-const RegisteredProbe rho_probe("attn.rho", "[layer, head], rho [layer, head, 16]",
-                                "signal propagation probability on live logits: mean, rho by relative "
-                                "position, later_half (its share of all)",
-                                read_rho, derive_later_half);
+    "attn.logits", "[layer, head]", "logits before softmax", read_logits,
+    {{.key = "largest",
+      .title = "Largest logit",
+      .unit = "logit",
+      .detail = true,
+      .joined = Quantity::Joined::largest},
+     {.key = "largest_centred",
+      .title = "Largest logit, centred by row",
+      .unit = "logit",
+      .order = 15,
+      .joined = Quantity::Joined::largest,
+      .alarm = {{.name = "runaway spectrum",
+                 .on = 87,
+                 .off = 60,
+                 .why = "softmax sees differences only: e^-87 of the row's mean is where float32 ends, and a "
+                        "token there gets nothing at all, and no gradient"}}},
+     {.key = "deviation",
+      .title = "Deviation of logits from their row's mean",
+      .unit = "logit",
+      .detail = true}});
+const RegisteredProbe rho_probe(
+    "attn.rho", "[layer, head], rho [layer, head, 16]",
+    "signal propagation probability on live logits, and by relative position", read_rho,
+    {{.key = "mean", .title = "Signal propagation probability", .unit = "ρ", .detail = true, .high = 1},
+     {.key = "later_half", .title = "Rho: the later half's share", .unit = "share", .order = 16, .high = 1}},
+    derive_later_half);
 
 }  // namespace
 }  // namespace ef

@@ -17,19 +17,8 @@ bool matches(const char* pattern, const char* text) {
   return *pattern == *text && (!*text || matches(pattern + 1, text + 1));
 }
 
-}  // namespace
-
-Tensor TextObservation::at(Index layer, const std::string& point) const {
-  const std::string path = "blocks." + std::to_string(layer) + "." + point;
-  const auto found = seen.find(path);
-  if (found == seen.end()) {
-    const auto why = absent.find(path);
-    missing_.insert("layer " + std::to_string(layer) + " does not show " + point +
-                    (why == absent.end() ? "" : ": " + why->second));
-    return {};
-  }
-  // The one sequence's axis is dropped.
-  Tensor x = found->second;
+// Without the axis of sequences, of which there is one.
+Tensor of_one_sequence(Tensor x) {
   check_shape(x.shape.rank >= 2 && x.shape[0] == 1, "TextObservation", "a point", x,
               "[1, ...]: of one sequence");
   Shape shape;
@@ -38,6 +27,35 @@ Tensor TextObservation::at(Index layer, const std::string& point) const {
     shape.dims[static_cast<std::size_t>(axis)] = x.shape[axis + 1];
   x.shape = shape;
   return x;
+}
+
+}  // namespace
+
+Tensor TextObservation::at(Index layer, const std::string& point) const {
+  const std::string path = "blocks." + std::to_string(layer) + "." + point;
+  const auto found = seen.find(path);
+  if (found != seen.end()) return of_one_sequence(found->second);
+  const auto why = absent.find(path);
+  missing_.insert("layer " + std::to_string(layer) + " does not show " + point +
+                  (why == absent.end() ? "" : ": " + why->second));
+  return {};
+}
+
+Tensor TextObservation::hidden() const {
+  const auto found = seen.find("hidden");
+  if (found != seen.end()) return of_one_sequence(found->second);
+  missing_.insert("the model does not show hidden");
+  return {};
+}
+
+Tensor TextObservation::logits() const {
+  const auto shown = seen.find("logits");
+  if (shown != seen.end()) return of_one_sequence(shown->second);
+  const auto hidden = seen.find("hidden");
+  // A listener sees them, too: the next one who asks finds them above.
+  if (hidden != seen.end()) return of_one_sequence(model.logits(hidden->second));
+  missing_.insert("the model does not show logits");
+  return {};
 }
 
 double Reading::mean(const std::string& key) const {
@@ -50,7 +68,23 @@ double Reading::mean(const std::string& key) const {
   return count > 0 ? total / count : unknown;
 }
 
-bool is_largest(const std::string& key) { return key == "largest" || key == "largest_centred"; }
+const Quantity* Probe::declared(const std::string& key) const {
+  const auto found = std::find_if(quantities.begin(), quantities.end(),
+                                  [&](const Quantity& quantity) { return quantity.key == key; });
+  return found == quantities.end() ? nullptr : &*found;
+}
+
+Quantity quantity_of(const std::string& probe, const std::string& key) {
+  Quantity quantity{.key = key};
+  for (const Probe& one : all_probes()) {
+    if (one.name != probe) continue;
+    if (const Quantity* declared = one.declared(key)) quantity = *declared;
+    break;
+  }
+  // A bare key, as "mean", says little where several probes are shown.
+  if (quantity.title.empty()) quantity.title = probe + "." + key;
+  return quantity;
+}
 
 // ---- Several windows
 
@@ -143,7 +177,8 @@ Reading together(const Probe& probe, const std::vector<Reading>& of_windows) {
       largest = largest >= x || std::isnan(largest) ? largest : x;
     }
     for (const double x : values[i]) squares += (x - total / n) * (x - total / n);
-    const bool mean = !is_largest(whole.scalars[i].key);
+    const Quantity* declared = probe.declared(whole.scalars[i].key);
+    const bool mean = !declared || declared->joined == Quantity::Joined::mean;
     whole.scalars[i].value = mean ? total / n : largest;
     whole.scalars[i].error = mean && n > 1 ? std::sqrt(squares / (n - 1) / n) : std::nan("");
   }

@@ -1,15 +1,20 @@
 // Probes by name: what to read from a model at a moment of its training.
 //
-// A probe is a function and one line of registration (see models/probes_*.cpp):
+// A probe is a function, and one registration that says what it reads (see models/probes/*.cpp):
 //
 //   void read(const TextObservation& o, Reading& r) {
 //     for (Index layer = 0; layer < o.layers(); ++layer) {
 //       r.add(layer, -1, "norm", norm_of(o.at(layer, "resid_post")));
 //     }
 //   }
-//   const RegisteredProbe probe("resid.norm", "[layer]", "the norm of the residual stream", read);
+//   const RegisteredProbe probe("resid.norm", "[layer]", "the norm of the residual stream", read,
+//                               {{.key = "norm", .title = "Norm of a token", .live = "norm"}});
 //
-// From then on --probe resid.norm reads it and --list-probes prints it.
+// From then on --probe resid.norm reads it, --list-probes prints it, the report draws it, --against compares
+// it, and a plan may measure resid.norm.norm. What quantities can say of themselves: models/quantity.h.
+//
+// A key that is added but not declared is kept like any other, under its full name: a run of hours shall not
+// end for the lack of a title. Where a probe declares others, it is told once, as it may be mistyped.
 //
 // A probe sees text and nothing else. It is called once for each window of held-out text, and the window is
 // cut to its text before the forward: no point shows a row of padding. What it says of the windows is put
@@ -23,6 +28,7 @@
 #include <vector>
 
 #include "models/points.h"
+#include "models/quantity.h"
 #include "models/transformer.h"
 
 namespace ef {
@@ -51,10 +57,19 @@ struct TextObservation : Observation {
                   const std::map<std::string, std::string>& a, bool is_first)
       : Observation(o), seen(s), absent(a), first(is_first) {}
 
-  // The tensor of "blocks.LAYER.POINT", for example "resid_post" [T, C], "attn.pattern" [H, T, T],
-  // "attn.logits" [H, T, T] (of which row n has its first n), "attn.q" and "attn.k" [T, C], "attn_in" [T, C].
+  // The tensor of "blocks.LAYER.POINT":
+  //   attn_in                    what attention reads, [T, C]
+  //   attn.q, attn.k, attn.v     [T, C], the heads side by side
+  //   attn.logits, attn.pattern  before and after softmax, [H, T, T], of which row n has its first n
+  //   attn.z                     the values as the pattern mixes them, [T, C], the heads side by side
+  //   attn_out, mlp_out          what either part gives to the stream, [T, C]
+  //   resid_mid, resid_post      the stream after either part, [T, C]
   // An empty Tensor if the layer does not show that: what it says of that is kept for missing().
   Tensor at(Index layer, const std::string& point) const;
+  // The stream after the last block, normalised, [T, C], and the guess about each next token that the model
+  // makes of it, [T, V]. Logits are computed when they are asked for, on the current tape: once a window.
+  Tensor hidden() const;
+  Tensor logits() const;
   // What at() was asked for in vain: "layer 0 does not show attn.logits: linear attention forms none".
   const std::set<std::string>& missing() const { return missing_; }
 
@@ -98,10 +113,6 @@ class Reading {
   static constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 };
 
-// Whether a quantity is a largest one ("largest", "largest_centred"): of several heads or windows it is the
-// largest of theirs, where others are means. So it grows with the text that is read.
-bool is_largest(const std::string& key);
-
 struct Probe {
   std::string name, shape, meaning;
   // One of the two.
@@ -110,7 +121,14 @@ struct Probe {
   // Adds scalars that are functions of the arrays' means over windows, and not means of functions: the
   // entropy of the mean profile. May be nullptr.
   void (*derive)(const std::vector<Reading::Array>& means, Reading&) = nullptr;
+  std::vector<Quantity> quantities = {};  // the scalars that it adds, in the order in which they are told
+
+  // nullptr if it declares no such key.
+  const Quantity* declared(const std::string& key) const;
 };
+
+// What is known of a probe's key: at least its name, if the probe, or the key, is not known here.
+Quantity quantity_of(const std::string& probe, const std::string& key);
 
 // What readings of several windows say together, in whatever order they are given (but for rounding). Each
 // window counts the same. A scalar is the mean (largest: the largest), with the standard error of the mean;
@@ -128,13 +146,13 @@ std::vector<Probe> probes_matching(const std::string& patterns);
 
 struct RegisteredProbe {
   RegisteredProbe(const std::string& name, const std::string& shape, const std::string& meaning,
-                  void (*read)(const TextObservation&, Reading&),
+                  void (*read)(const TextObservation&, Reading&), std::vector<Quantity> quantities = {},
                   void (*derive)(const std::vector<Reading::Array>&, Reading&) = nullptr) {
-    all_probes().push_back({name, shape, meaning, read, nullptr, derive});
+    all_probes().push_back({name, shape, meaning, read, nullptr, derive, std::move(quantities)});
   }
   RegisteredProbe(const std::string& name, const std::string& shape, const std::string& meaning,
-                  void (*read)(const Observation&, Reading&)) {
-    all_probes().push_back({name, shape, meaning, nullptr, read, nullptr});
+                  void (*read)(const Observation&, Reading&), std::vector<Quantity> quantities = {}) {
+    all_probes().push_back({name, shape, meaning, nullptr, read, nullptr, std::move(quantities)});
   }
 };
 

@@ -1,4 +1,4 @@
-// What several probes share. Private to models/probes_*.cpp.
+// What several probes share. Private to models/probes/*.cpp.
 //
 // No probe stops a run: what is undefined (0 / 0, a mean over nothing, whatever depends on a NaN) reads NaN.
 #pragma once

@@ -103,15 +103,45 @@ void read_ranks(const TextObservation& o, Reading& r) {
 }
 
 const RegisteredProbe residual_probe(
-    "resid.rank", "[layer]",
-    "how far tokens are from their mean, relative, 0 = collapsed: frobenius, dong (sqrt of norms 1 and inf)",
-    read_residual);
-const RegisteredProbe cosine_probe("resid.cosine", "[layer]",
-                                   "mean cosine of two tokens, 1 = collapsed to one direction", read_cosine);
-const RegisteredProbe ranks_probe("resid.effective_rank", "[layer]",
-                                  "how many directions the tokens use: effective (entropy of the singular "
-                                  "values), stable (their squares over the largest)",
-                                  read_ranks);
+    "resid.rank", "[layer]", "how far tokens are from their mean, relative", read_residual,
+    {{.key = "frobenius",
+      .title = "Rank residual",
+      .unit = "residual",
+      .meaning = "0: all tokens are alike",
+      .row = "rank residual",
+      .live = "rank",
+      .order = 30,
+      .high = 1,
+      .alarm = {{.name = "rank collapse",
+                 .on = 0.1,
+                 .off = 0.15,
+                 .why = "tokens share 99 % of their squared norm (Dong et al. 2021; the number is ours)"}}},
+     {.key = "dong",
+      .title = "Rank residual in Dong et al.'s norm",
+      .unit = "residual",
+      .meaning = "0: all tokens are alike",
+      .detail = true}});
+const RegisteredProbe cosine_probe("resid.cosine", "[layer]", "mean cosine of two tokens", read_cosine,
+                                   {{.key = "mean",
+                                     .title = "Cosine of two tokens",
+                                     .unit = "cosine",
+                                     .meaning = "1: all in one direction",
+                                     .row = "token cosine",
+                                     .order = 31,
+                                     .scale = Quantity::Scale::linear,
+                                     .high = 1}});
+const RegisteredProbe ranks_probe("resid.effective_rank", "[layer]", "how many directions the tokens use",
+                                  read_ranks,
+                                  {{.key = "effective",
+                                    .title = "Effective rank of the tokens",
+                                    .unit = "directions",
+                                    .meaning = "by the entropy of the singular values",
+                                    .order = 32},
+                                   {.key = "stable",
+                                    .title = "Stable rank of the tokens",
+                                    .unit = "directions",
+                                    .meaning = "by the squares of the singular values over the largest",
+                                    .detail = true}});
 
 }  // namespace
 }  // namespace ef

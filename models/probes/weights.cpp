@@ -102,15 +102,64 @@ void read_updates(const Observation& o, Reading& r) {
 
 const RegisteredProbe spectrum_probe(
     "qk.spectrum", "[layer, head], eigenvalues [layer, head, D, 2]",
-    "spectrum of W_Q W_K^T: trace, trace_square, frobenius_square, mean, variance, radius, largest_singular, "
-    "localisation = trace / sqrt(D frobenius_square), symmetry = trace_square / frobenius_square, energy_1 "
-    "and energy_4 (share of the largest singular values' squares); eigenvalues as real and imaginary part",
-    read_spectrum);
+    "spectrum of W = W_Q W_K^T of each head; eigenvalues as real and imaginary part", read_spectrum,
+    {
+        {.key = "trace",
+         .title = "Trace of W",
+         .unit = "tr W",
+         .row = "trace of W",
+         .live = "tr",
+         .order = 20},
+        {.key = "trace_square", .title = "Trace of W²", .unit = "tr W²", .detail = true},
+        {.key = "frobenius_square",
+         .title = "Scale of W",
+         .unit = "‖W‖_F²",
+         .row = "scale ||W||_F^2",
+         .live = "|W|^2",
+         .order = 21},
+        {.key = "mean", .title = "Mean eigenvalue", .unit = "tr W / k", .detail = true},
+        {.key = "variance", .title = "Variance of the eigenvalues", .detail = true},
+        {.key = "radius", .title = "Largest |eigenvalue|", .row = "largest |eigenvalue|", .order = 23},
+        {.key = "largest_singular", .title = "Largest singular value", .detail = true},
+        {.key = "localisation",
+         .title = "Localisation of the spectrum",
+         .unit = "tr W / √(k ‖W‖_F²)",
+         .row = "localisation tr W / sqrt(k ||W||_F^2)",
+         .order = 22,
+         .scale = Quantity::Scale::linear},
+        {.key = "symmetry",
+         .title = "Symmetry of W",
+         .unit = "tr W² / ‖W‖_F²",
+         .detail = true,
+         .scale = Quantity::Scale::linear},
+        {.key = "energy_1",
+         .title = "Energy in the largest singular value",
+         .unit = "share",
+         .detail = true,
+         .scale = Quantity::Scale::linear,
+         .high = 1},
+        {.key = "energy_4",
+         .title = "Energy in the four largest singular values",
+         .unit = "share",
+         .detail = true,
+         .scale = Quantity::Scale::linear,
+         .high = 1},
+    });
 const RegisteredProbe gradient_probe("grad.norm", "[tensor]",
-                                     "norm of the gradient of each weight, before clipping", read_gradients);
+                                     "norm of the gradient of each weight, before clipping", read_gradients,
+                                     {{.key = "norm",
+                                       .title = "Gradient norm",
+                                       .unit = "before clipping",
+                                       .detail = true,
+                                       .scale = Quantity::Scale::logarithmic}});
 const RegisteredProbe update_probe("update.ratio", "[tensor]",
-                                   "how far the last update moved each weight, relative to its norm: ratio",
-                                   read_updates);
+                                   "how far the last update moved each weight, relative to its norm",
+                                   read_updates,
+                                   {{.key = "ratio",
+                                     .title = "Update relative to the weight",
+                                     .unit = "‖Δw‖ / ‖w‖",
+                                     .detail = true,
+                                     .scale = Quantity::Scale::logarithmic}});
 
 }  // namespace
 }  // namespace ef

@@ -16,6 +16,7 @@ struct Size {
   Index layers = 1, heads = 1, channels = 4, context = 8;
   std::string attention = "softmax";
   bool bias = true, plain = false;
+  std::string block = "pre-norm";
 };
 
 // A model, and what its points are said to have shown.
@@ -38,6 +39,7 @@ struct World {
     config.attention = size.attention;
     config.bias = size.bias;
     config.plain = size.plain;
+    config.block = size.block;
     config.options.set("start-trace", 0.001);  // weights as few and as small as these reach no 16
     Transformer declare(Builder(parameters, nullptr), config);
     parameters.allocate();
@@ -708,13 +710,150 @@ TEST_CASE("a listener sees what passes within its scope", "[probes]") {
   {
     const Listener inner;
     forward();
-    CHECK(inner.seen().size() == 2 * 7);
+    CHECK(inner.seen().size() == 2 * 11 + 2);  // and hidden, logits
     CHECK(inner.seen().at("blocks.1.attn.pattern").shape == Shape{2, 1, 5, 5});
     CHECK(inner.seen().at("blocks.0.resid_post").shape == Shape{2, 5, 4});
   }
   CHECK(outer.seen().empty());
   forward();
-  CHECK(outer.seen().size() == 2 * 7);
+  CHECK(outer.seen().size() == 2 * 11 + 2);
+}
+
+// x W^T + b: [..., in] -> [..., out], factor times W.
+std::vector<Real> linear_of(World& world, const std::string& path, const Tensor& x, double factor = 1) {
+  const Tensor w = world.parameters.at(path + ".weight"), b = world.parameters.at(path + ".bias");
+  const Index in = w.shape[1], out = w.shape[0];
+  std::vector<Real> y;
+  for (Index row = 0; row < x.size() / in; ++row) {
+    for (Index o = 0; o < out; ++o) {
+      double sum = static_cast<double>(b.data[o]);
+      for (Index i = 0; i < in; ++i)
+        sum += factor * static_cast<double>(w.data[o * in + i]) * static_cast<double>(x.data[row * in + i]);
+      y.push_back(static_cast<Real>(sum));
+    }
+  }
+  return y;
+}
+
+// gamma / sigma of a layer whose weights are scaled to a spectral norm; 1 of others.
+double factor_of(World& world, const std::string& path) {
+  const auto has = [&](const Parameter& p) { return p.path == path + ".gamma"; };
+  if (std::ranges::none_of(world.parameters.list(), has)) return 1;
+  const Tensor w = world.parameters.at(path + ".weight"), u = world.parameters.at(path + ".u"),
+               v = world.parameters.at(path + ".v");
+  double sigma = 0;
+  for (Index i = 0; i < w.size(); ++i)
+    sigma += static_cast<double>(u.data[i / w.shape[1]]) * static_cast<double>(w.data[i]) *
+             static_cast<double>(v.data[i % w.shape[1]]);
+  return static_cast<double>(world.parameters.at(path + ".gamma").data[0]) / sigma;
+}
+
+std::vector<Real> sum_of(const Tensor& a, const Tensor& b) {
+  std::vector<Real> sum = values_of(a);
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += b.data[i];
+  return sum;
+}
+
+// What the pattern makes of the values: [B, T, C] of heads side by side.
+std::vector<Real> mixed(const Tensor& pattern, const Tensor& v) {
+  const Index batch = v.shape[0], tokens = v.shape[1], channels = v.shape[2], heads = pattern.shape[1],
+              dim = channels / heads;
+  std::vector<Real> z(static_cast<std::size_t>(v.size()));
+  for (Index b = 0; b < batch; ++b)
+    for (Index n = 0; n < tokens; ++n)
+      for (Index c = 0; c < channels; ++c) {
+        double sum = 0;
+        for (Index t = 0; t <= n; ++t)
+          sum += static_cast<double>(pattern.data[((b * heads + c / dim) * tokens + n) * tokens + t]) *
+                 static_cast<double>(v.data[(b * tokens + t) * channels + c]);
+        z[static_cast<std::size_t>((b * tokens + n) * channels + c)] = static_cast<Real>(sum);
+      }
+  return z;
+}
+
+TEST_CASE("points: values, their mix, what each part gives, the stream and the logits fit", "[probes]") {
+  const double close = 1e-5;
+  for (const std::string& attention : Registry<Attention>::names()) {
+    for (const std::string& block : Registry<Block>::names()) {
+      for (const bool plain : {false, true}) {
+        INFO(attention << ", " << block << (plain ? ", plain" : ""));
+        World world(
+            {.layers = 2, .heads = 2, .context = 6, .attention = attention, .plain = plain, .block = block});
+        // Biases are zeros, and gains ones, at the start: they would hide a point in the wrong place.
+        for (const Parameter& p : world.parameters.list()) {
+          if (!p.path.ends_with(".bias") && !contains(p.path, "norm")) continue;
+          for (Index i = 0; i < p.shape.size(); ++i)
+            world.parameters.values()[p.offset + i] += Real(0.1) * static_cast<Real>(i % 5 - 1);
+        }
+        world.look(3, 6);
+        const Tape::Scope scope(world.tape);
+        const auto at = [&](const std::string& point) { return world.seen.at("blocks.1." + point); };
+        const Shape stream{3, 6, 4};
+        for (const char* point : {"attn_in", "attn_out", "resid_mid", "mlp_out", "resid_post"}) {
+          INFO(point);
+          CHECK(at(point).shape == stream);
+        }
+        // Siblings of this project show all; one of someone else's may not.
+        if (attention == "mean" || attention == "symmetric") {
+          CHECK_FALSE(world.seen.contains("blocks.1.attn.z"));
+        } else {
+          CHECK(at("attn.v").shape == stream);
+          CHECK(at("attn.z").shape == stream);
+          const std::string path = "blocks.1.attn.";
+          CHECK(distance(values_of(at("attn.v")),
+                         linear_of(world, path + "v", at("attn_in"), factor_of(world, path + "v"))) < close);
+          CHECK(distance(values_of(at("attn.z")), mixed(at("attn.pattern"), at("attn.v"))) < close);
+          CHECK(distance(values_of(at("attn_out")), linear_of(world, path + "out", at("attn.z"),
+                                                              factor_of(world, path + "out"))) < close);
+        }
+        const Tensor before = world.seen.at("blocks.0.resid_post"), mid = at("resid_mid"),
+                     post = at("resid_post");
+        const Block& layer = *world.model->blocks[1];
+        if (block == "pre-norm") {
+          CHECK(distance(values_of(at("attn_in")), values_of(layer.attention_norm->forward(before))) < close);
+          CHECK(distance(values_of(mid), sum_of(before, at("attn_out"))) < close);
+          CHECK(distance(values_of(post), sum_of(mid, at("mlp_out"))) < close);
+          CHECK(distance(values_of(at("mlp_out")),
+                         values_of(layer.mlp.forward(layer.mlp_norm->forward(mid)))) < close);
+        } else {
+          REQUIRE(block == "post-norm");
+          CHECK(distance(values_of(at("attn_in")), values_of(before)) == 0);
+          CHECK(distance(values_of(mid),
+                         values_of(layer.attention_norm->forward(add(before, at("attn_out"))))) < close);
+          CHECK(distance(values_of(at("mlp_out")), values_of(layer.mlp.forward(mid))) < close);
+          CHECK(distance(values_of(post), values_of(layer.mlp_norm->forward(add(mid, at("mlp_out"))))) <
+                close);
+        }
+        const Tensor hidden = world.seen.at("hidden"), logits = world.seen.at("logits");
+        CHECK(distance(values_of(hidden), values_of(world.model->final_norm->forward(post))) < close);
+        CHECK(logits.shape == Shape{3, 6, 11});
+        CHECK(distance(values_of(logits), values_of(linear(hidden, world.model->unembed, {}))) < close);
+        CHECK(distance(values_of(logits), values_of(world.model->forward(world.ids(3, 6), 3))) < close);
+      }
+    }
+  }
+}
+
+TEST_CASE("the model's logits are made when a probe asks, once a window", "[probes]") {
+  World world({.layers = 1});
+  const auto ids = world.ids(1, 5);
+  const Tape::Scope scope(world.tape);
+  const Tensor expected = world.model->forward(ids, 1);
+  const Listener listener;
+  world.model->hidden(ids, 1);
+  CHECK_FALSE(listener.seen().contains("logits"));
+  const TextObservation text({*world.model, world.parameters}, listener.seen(), listener.absent(), true);
+  CHECK(text.hidden().shape == Shape{5, 4});
+  const Tensor logits = text.logits();
+  CHECK(logits.shape == Shape{5, 11});
+  CHECK(distance(values_of(logits), values_of(expected)) == 0);
+  CHECK(text.logits().data == logits.data);
+  CHECK(text.missing().empty());
+  const std::map<std::string, Tensor> nothing;
+  const TextObservation blind({*world.model, world.parameters}, nothing, listener.absent(), true);
+  CHECK(blind.logits().size() == 0);
+  CHECK(blind.hidden().size() == 0);
+  CHECK(blind.missing().size() == 2);
 }
 
 TEST_CASE("nobody's numbers change because somebody looks", "[probes]") {

@@ -156,11 +156,17 @@ TEST_CASE("report: attention is drawn by layer, a mean over heads, where probes 
                                "</svg>layer 1</span>", "layer 0: 0.375 at step 50",
                                "layer 1: 0.625 at step 100", "layer 0: -3 at step 50", "No alarm rang."})
     CHECK(contains(section, expected));
-  CHECK(count(section, " at step ") == 8);  // two charts of two layers and two steps
+  // Two charts of two layers and two steps, and folded away nats; zhai_bound, which nobody declared, is
+  // shown.
+  const std::size_t folds = section.find("<details>");
+  CHECK(count(section.substr(0, folds), " at step ") == 3 * 4);
+  CHECK(contains(section.substr(0, folds), "attn.entropy.zhai_bound"));
+  CHECK(count(section.substr(folds), " at step ") == 4);
+  CHECK(contains(section.substr(folds), "<summary>attn.entropy: attention entropy in nats</summary>"));
   for (const char* absent : {"Scale of W", "Rank residual", "Eigenvalues", "<table", "nothing to draw"})
     CHECK_FALSE(contains(section, absent));
 
-  // Where no head has a number there is a gap; a probe that is not drawn counts as read.
+  // Where no head has a number there is a gap; layers that are none are passed over.
   run.put("metrics.jsonl", R"({"step":1,"probe":"resid.rank","layer":0,"frobenius":null})"
                            "\n"
                            R"({"step":2,"probe":"resid.rank","layer":11,"frobenius":0.5})"
@@ -178,6 +184,11 @@ TEST_CASE("report: attention is drawn by layer, a mean over heads, where probes 
   CHECK_FALSE(contains(section, "layer 0"));
   CHECK_FALSE(contains(section, "Scale of W"));
   run.put("metrics.jsonl", "{\"step\":1,\"probe\":\"grad.norm\",\"tensor\":\"wte\",\"norm\":2}\n");
+  html = run.report();
+  check_page(html);
+  CHECK(contains(attention_of(html), "No alarm rang."));
+  CHECK(contains(attention_of(html), "wte: 2 at step 1"));  // of a tensor
+  run.put("metrics.jsonl", "{\"step\":1,\"probe\":\"grad.norm\",\"tensor\":\"wte\",\"norm\":null}\n");
   html = run.report();
   check_page(html);
   CHECK(contains(attention_of(html), "No alarm rang."));

@@ -5,38 +5,10 @@
 #include <cmath>
 #include <map>
 
+#include "train/quantities.h"
+
 namespace ef {
 namespace {
-
-// ---- What measures are called
-
-constexpr Named all_named[] = {
-    {"valid.loss", "Validation loss", "nats per token", ""},
-    {"valid.loss.mean", "Mean of all validation losses", "nats per token", ""},
-    {"valid.perplexity", "Validation perplexity", "perplexity", ""},
-    {"train.smoothed_loss", "Training loss with label smoothing", "nats per token", ""},
-    {"context.loss", "Validation loss with context", "nats per token", ""},
-    {"context.perplexity", "Perplexity with context", "perplexity", ""},
-    {"test.loss", "Test loss", "nats per token", ""},
-    {"test.perplexity", "Test perplexity", "perplexity", ""},
-    {"test.context.loss", "Test loss with context", "nats per token", ""},
-    {"test.context.perplexity", "Test perplexity with context", "perplexity", ""},
-    {"attn.entropy.normalised", "Attention entropy", "entropy", "1 is uniform, 0 one-hot"},
-    {"attn.entropy.normalised.min", "Lowest attention entropy while training", "entropy",
-     "1 is uniform, 0 one-hot"},
-    {"attn.profile.last_quarter", "Attention to the last quarter", "share", ""},
-    {"attn.profile.entropy", "Entropy of the site profile", "entropy", "1: all sites alike"},
-    {"attn.rho.later_half", "Rho: the later half's share", "share", ""},
-    {"attn.logits.largest", "Largest logit", "logit", ""},
-    {"attn.logits.largest_centred", "Largest logit, centred by row", "logit", ""},
-    {"qk.spectrum.trace", "Trace of W", "tr W", ""},
-    {"qk.spectrum.frobenius_square", "Scale of W", "‖W‖_F²", ""},
-    {"qk.spectrum.localisation", "Localisation of the spectrum", "tr W / √(k ‖W‖_F²)", ""},
-    {"qk.spectrum.symmetry", "Symmetry of W", "tr W² / ‖W‖_F²", ""},
-    {"qk.spectrum.energy_1", "Energy in the largest singular value", "share", ""},
-    {"qk.spectrum.energy_4", "Energy in the four largest singular values", "share", ""},
-    {"resid.rank.frobenius", "Rank residual", "residual", "0: all tokens are alike"},
-};
 
 // "0.0123", "-35,100", "3.12e+09": as a person would write it.
 std::string readable(double value, int digits) {
@@ -44,16 +16,9 @@ std::string readable(double value, int digits) {
   return size >= std::pow(10, digits) - 0.5 && size < 1e7 ? grouped(value) : concise(value, digits);
 }
 
-std::string axis_label(const Named& words) {
-  return words.unit + (*words.scale != 0 ? std::string(": ") + words.scale : "");
-}
-
 // ---- Which arms are drawn, and how
 
-bool lower_is_better(const std::string& measure) {
-  return measure.find("loss") != std::string::npos || measure.find("perplexity") != std::string::npos ||
-         measure == "valid.excess";
-}
+bool lower_is_better(const std::string& measure) { return named(measure).better == Quantity::Better::lower; }
 
 // The arms of the plan that have results, those with the best value of its first measure first, as far as it
 // is known which is the better one.
@@ -208,8 +173,8 @@ void leave_out_far(LineChart& chart) {
 
 // Without lines if no run has such a curve.
 LineChart chart_of(const PlanResults& p, const std::string& name) {
-  const Named words = named(name);
-  LineChart chart{.id = p.plan->name + "-" + slug(name), .title = words.title, .y_label = axis_label(words)};
+  const Quantity words = named(name);
+  LineChart chart{.id = p.plan->name + "-" + slug(name), .title = words.title, .y_label = axis_text(words)};
   chart.series = arm_lines(p, [&](const RunResult& run) { return over_layers(run, name); });
   chart.logarithmic = worth_a_logarithm(chart, 6);
   if (!chart.logarithmic) leave_out_far(chart);
@@ -219,10 +184,10 @@ LineChart chart_of(const PlanResults& p, const std::string& name) {
 // An arm's curve less that of the baseline with the same seed, where both were read: a lead that is lost
 // again does not show in the final figures.
 LineChart differences_of(const PlanResults& p, const std::string& name) {
-  const Named words = named(name);
+  const Quantity words = named(name);
   LineChart chart{.id = p.plan->name + "-" + slug(name) + "-against-baseline",
-                  .title = std::string(words.title) + " while training, against " + p.plan->baseline,
-                  .y_label = std::string("difference in ") + words.unit};
+                  .title = words.title + " while training, against " + p.plan->baseline,
+                  .y_label = "difference in " + words.unit};
   std::map<std::uint64_t, std::map<double, double>> baseline;
   for (const RunResult* run : good_runs(p, p.plan->baseline)) baseline[run->seed] = over_layers(*run, name);
   chart.series = arm_lines(p, [&](const RunResult& run) {
@@ -281,7 +246,7 @@ std::string when(const std::string& measure) {
   if (measure == "valid.loss" || measure == "valid.perplexity" || measure == "valid.excess")
     return ", the best";
   if (measure.starts_with("context.") || measure.starts_with("test.")) return ", best checkpoint";
-  for (const char* over_all : {".mean", ".min", ".max"})
+  for (const char* over_all : {".mean", ".min", ".max", ".best"})
     if (measure.ends_with(over_all)) return "";
   return " at the end";
 }
@@ -298,13 +263,12 @@ std::vector<Content> forests(const PlanResults& p) {
   std::vector<IntervalPlot> plots;
   for (std::size_t m = 0; !arms.empty() && m < arms[0]->measures.size(); ++m) {
     const std::string& measure = arms[0]->measures[m].measure;
-    const char* unit = named(measure).unit;
-    IntervalPlot plot{
-        .id = p.plan->name + "-difference-" + slug(measure),
-        .title = std::string(named(measure).title) + when(measure) + ", against " + p.plan->baseline,
-        .x_label = "difference" + (*unit != 0 ? std::string(" in ") + unit : "") +
-                   (p.plan->seeds.size() > 1 ? ", 95 % t interval" : ", one seed"),
-        .value_label = "difference in " + measure};
+    const std::string unit = named(measure).unit;
+    IntervalPlot plot{.id = p.plan->name + "-difference-" + slug(measure),
+                      .title = named(measure).title + when(measure) + ", against " + p.plan->baseline,
+                      .x_label = "difference" + (unit.empty() ? "" : " in " + unit) +
+                                 (p.plan->seeds.size() > 1 ? ", 95 % t interval" : ", one seed"),
+                      .value_label = "difference in " + measure};
     for (const ArmSummary* arm : arms) {
       const MeasureSummary& s = arm->measures[m];
       if (s.differences.empty()) continue;
@@ -511,12 +475,6 @@ void add(std::vector<Content>& to, std::vector<Content> more) {
 }
 
 }  // namespace
-
-Named named(const std::string& measure) {
-  for (const Named& one : all_named)
-    if (measure == one.measure) return one;
-  return {measure.c_str(), measure.c_str(), "", ""};
-}
 
 std::string arm_options(const Plan& plan) {
   Table table{.columns = {{"arm"}, {"options of train"}}, .sortable = false};

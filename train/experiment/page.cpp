@@ -6,6 +6,7 @@
 #include <set>
 
 #include "train/experiment/figures.h"
+#include "train/quantities.h"
 
 namespace ef {
 namespace {
@@ -24,7 +25,7 @@ const std::string ours = "this project", authors = "Bao, Hataya and Karakida 202
 // "Validation loss, a against b: lower predicted; 1 pair left out, as a run failed"
 std::string told(const PredictionSummary& p) {
   const Prediction& q = p.prediction;
-  std::string text = std::string(named(q.measure).title) + ", " + q.arm + " against " + q.against + ": " +
+  std::string text = named(q.measure).title + ", " + q.arm + " against " + q.against + ": " +
                      relation_text(q) + " predicted";
   // What the badge says is not told again.
   std::string more = p.words;
@@ -43,7 +44,7 @@ Claim::Prediction shown(const PredictionSummary& p) {
           .effect = p.effect,
           .low = p.t.low,
           .high = p.t.high,
-          .unit = std::string_view(named(q.measure).unit).starts_with("nats") ? "nats" : "",
+          .unit = named(q.measure).unit.starts_with("nats") ? "nats" : "",
           .p = primary ? p_text(p.p) : "",
           .corrected = primary ? p_text(p.adjusted) : "",
           .evidence = p.evidence,

@@ -13,6 +13,7 @@
 #include "train/experiment/plan.h"
 #include "train/files/files.h"
 #include "train/options/command_line.h"
+#include "train/quantities.h"
 
 namespace ef {
 namespace {
@@ -203,18 +204,6 @@ std::vector<Arm> read_arms(const json& whole, const Keys& keys, const std::strin
 
 // ---- Measures
 
-const std::vector<std::string>& plain_measures() {
-  static const std::vector<std::string> all = {"valid.loss",         "valid.perplexity",
-                                               "valid.loss.last",    "valid.perplexity.last",
-                                               "valid.loss.mean",    "valid.step",
-                                               "valid.excess",       "train.loss",
-                                               "context.loss",       "context.perplexity",
-                                               "test.loss",          "test.perplexity",
-                                               "test.context.loss",  "test.context.perplexity",
-                                               "train.smoothed_loss"};
-  return all;
-}
-
 void check_measure(const Plan& plan, const std::string& measure, const std::vector<const Arm*>& arms,
                    const std::string& where) {
   if (measure.starts_with("test.") && !plan.test)
@@ -226,7 +215,7 @@ void check_measure(const Plan& plan, const std::string& measure, const std::vect
         data_source(arm->config.data, arm->config.options)->documents())
       fail(where, measure, "a text of one piece", "its documents have nothing before them");
   }
-  const std::vector<std::string>& plain = plain_measures();
+  const std::vector<std::string>& plain = loop_measures();
   if (std::find(plain.begin(), plain.end(), measure) != plain.end()) return;
   std::vector<std::string> names = plain;
   for (const Probe& probe : probes_matching("*")) {
@@ -244,7 +233,14 @@ void check_measure(const Plan& plan, const std::string& measure, const std::vect
         fail(where, measure, "a probe that arm '" + arm->name + "' reads",
              "its --probe is " + arm->config.probe);
     }
-    return;
+    const std::string key = measure.substr(probe.name.size() + 1);
+    const std::vector<std::string> keys = measures_of(probe);
+    if (keys.empty() || std::find(keys.begin(), keys.end(), key) != keys.end()) return;
+    const std::string near = nearest(key, keys);
+    std::string hint = near.empty() ? probe.name + " reads" : "did you mean " + probe.name + "." + near + "?";
+    for (const Quantity& quantity : probe.quantities)
+      if (near.empty()) hint += (&quantity == &probe.quantities[0] ? " " : ", ") + quantity.key;
+    fail(where + ": no measure " + measure, "", "", hint);
   }
   fail(where + ": no measure " + measure, "", "", suggestion(measure, names));
 }

@@ -140,7 +140,9 @@ double over_layers(const std::vector<Record>& records, const std::string& key) {
     total += value;
     largest = value <= largest ? largest : value;
   }
-  return is_largest(key) ? largest : total / static_cast<double>(layers.size());
+  const bool of_largest =
+      !records.empty() && quantity_of(records[0].label("probe"), key).joined == Quantity::Joined::largest;
+  return of_largest ? largest : total / static_cast<double>(layers.size());
 }
 
 void collect_losses(const std::vector<Record>& records, RunResult& result) {

@@ -364,7 +364,7 @@ class Sweep {
     if (!result.failed()) check_measures(*job.plan, result);
   }
 
-  // A probe's readings are known only now: a misspelt one is told after the first run, not after the last.
+  // What a probe reads without declaring it is known only now: it is told after the first run, not the last.
   static void check_measures(const Plan& plan, const RunResult& result) {
     std::vector<std::string> measures = plan.measures;
     for (const Prediction& p : plan.predictions) measures.push_back(p.measure);

@@ -69,8 +69,9 @@ struct LineChart {
   std::string title = "";
   std::string x_label = "step", y_label = "";  // with units
   std::vector<Series> series = {};
-  bool logarithmic = false;  // the y axis; numbers that are not positive are left out
-  bool from_zero = false;    // the y axis begins at 0
+  bool logarithmic = false;                   // the y axis; numbers that are not positive are left out
+  bool from_zero = false;                     // the y axis begins at 0
+  std::optional<double> low = {}, high = {};  // it reaches so far at least, if it is linear
   Scale x_scale = Scale::steps;
   bool legend = true;
   std::string note = "";

@@ -167,6 +167,8 @@ Figure draw(const LineChart& chart) {
   }
   if (y_range.empty()) return figure;
   if (chart.from_zero) y_range.include(0);
+  if (chart.low && !chart.logarithmic) y_range.include(*chart.low);
+  if (chart.high && !chart.logarithmic) y_range.include(*chart.high);
 
   Sheet sheet{
       .x_of = {}, .y_axis = {}, .top = 26, .bottom = chart.height - 42.0, .logarithmic = chart.logarithmic};

@@ -61,7 +61,7 @@ Page with_ids(Page page) {
   return page;
 }
 
-std::string show(const Content& content) {
+std::string show_open(const Content& content) {
   if (content.figures.empty()) return content.html;
   if (content.figures.size() == 1) return content.html + ef::show(content.figures[0]);
   std::string html = content.html;
@@ -69,6 +69,11 @@ std::string show(const Content& content) {
   html += content.figures.size() == 3 ? "<div class=\"trio\">\n" : "<div class=\"pair\">\n";
   for (const Figure& figure : content.figures) html += ef::show(figure, !content.shared_legend);
   return html + "</div>\n";
+}
+
+std::string show(const Content& content) {
+  const std::string html = show_open(content);
+  return content.fold.empty() ? html : folded(content.fold, html);
 }
 
 // A name such as attn.profile.last_quarter, with places to break the line at.

@@ -21,6 +21,7 @@ struct Content {
   std::string html = "";
   std::vector<Figure> figures = {};
   bool shared_legend = false;  // told once above the figures
+  std::string fold = "";       // its heading, if all of it is folded away
 
   Content(std::string text) : html(std::move(text)) {}
   Content(Figure figure) : figures{std::move(figure)} {}

@@ -8,11 +8,15 @@
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <vector>
 
 #include "engine/error.h"
+#include "models/probes/alarms.h"
 #include "train/files/files.h"
+#include "train/quantities.h"
 #include "train/report/arrays.h"
+#include "train/watch.h"
 
 namespace ef {
 namespace {
@@ -21,12 +25,19 @@ using json = nlohmann::ordered_json;  // the config's table has the order of its
 
 constexpr double missing = std::numeric_limits<double>::quiet_NaN();
 
-// A quantity that probes read: for each layer, by step, the sum over heads and their number. At a validation
-// a step has two readings: a curve goes through those of few windows, which are the same at all steps.
-struct Sum {
-  double total = 0, count = 0, windows = missing;
+// What probes read of one place, by step: the sum and the largest over heads, and their number. At a
+// validation a step has two readings: a curve goes through those of few windows, which are the same at all
+// steps.
+struct Heads {
+  double total = 0, largest = missing, count = 0, windows = missing;
 };
-using ByLayer = std::map<int, std::map<double, Sum>>;
+struct Place {
+  int layer = -1;           // -1: of the whole model, or of a tensor
+  std::string tensor = "";  // a parameter's path, or ""
+  auto operator<=>(const Place&) const = default;
+};
+using ByPlace = std::map<Place, std::map<double, Heads>>;
+using ProbeKey = std::pair<std::string, std::string>;
 
 struct Alarm {
   double step = missing;
@@ -36,10 +47,10 @@ struct Alarm {
 
 // What metrics.jsonl says, by step. A number that is absent or null is NaN.
 struct Metrics {
-  std::vector<ChartPoint> train_loss, train_floor, learning_rate, gradient_norm;
+  std::vector<ChartPoint> train_loss, train_floor, learning_rate, gradient_norm, regulariser;
   std::vector<ChartPoint> valid_loss, valid_floor, perplexity;
-  bool smoothed = false;                  // train_loss has label smoothing in it
-  std::map<std::string, ByLayer> probes;  // by probe and key, as in "attn.entropy normalised"
+  bool smoothed = false;  // train_loss has label smoothing in it
+  std::map<ProbeKey, ByPlace> probes;
   bool probed = false;
   double few = missing, many = missing;  // windows that probes read, at least and at most
   std::vector<Alarm> alarms;
@@ -68,36 +79,29 @@ std::string read_if_there(const std::string& path) {
   return std::filesystem::exists(path) ? read_file(path) : "";
 }
 
-// The quantities that the page draws, a line a layer.
-struct Drawn {
-  const char *probe, *key, *title, *y_label;
-};
-constexpr Drawn drawn[] = {
-    {"attn.entropy", "normalised", "Attention entropy", "normalised: 1 is uniform, 0 one-hot"},
-    {"qk.spectrum", "trace", "Trace of W", "W = W_Q W_Kᵀ of a head"},
-    {"qk.spectrum", "frobenius_square", "Scale of W", "‖W‖_F²"},
-    {"resid.rank", "frobenius", "Rank residual", "0: all tokens are alike"},
-};
-
-std::string name_of(const Drawn& what) { return std::string(what.probe) + ' ' + what.key; }
-
 void add_probe(Metrics& m, double step, const std::string& probe, const json& object) {
   m.probed = true;
-  const double read = number(object, "windows");
-  m.few = std::fmin(m.few, read);  // fmin and fmax pass over what is missing
-  m.many = std::fmax(m.many, read);
-  const double layer = number(object, "layer");
-  if (!(layer >= 0 && layer < 10'000)) return;
-  for (const Drawn& what : drawn) {
-    if (probe != what.probe || !object.contains(what.key)) continue;
-    Sum& sum = m.probes[name_of(what)][static_cast<int>(layer)][step];
-    const double value = number(object, what.key), windows = number(object, "windows");
+  const double windows = number(object, "windows");
+  m.few = std::fmin(m.few, windows);  // fmin and fmax pass over what is missing
+  m.many = std::fmax(m.many, windows);
+  Place place{.tensor = word(object, "tensor")};
+  if (object.contains("layer")) {
+    const double layer = number(object, "layer");
+    if (!(layer >= 0 && layer < 10'000)) return;
+    place.layer = static_cast<int>(layer);
+  }
+  for (const auto& [key, json_value] : object.items()) {
+    const bool where = key == "step" || key == "layer" || key == "head";
+    if (where || !is_reading(key) || !(json_value.is_number() || json_value.is_null())) continue;
+    Heads& heads = m.probes[{probe, key}][place][step];
+    const double value = number(object, key.c_str());
     if (!std::isfinite(value)) continue;  // where all heads are so, the line has a gap
-    if (windows > sum.windows) continue;
-    if (windows < sum.windows) sum = {};
-    sum.windows = windows;
-    sum.total += value;
-    ++sum.count;
+    if (windows > heads.windows) continue;
+    if (windows < heads.windows) heads = {};
+    heads.windows = windows;
+    heads.total += value;
+    heads.largest = std::fmax(heads.largest, value);
+    ++heads.count;
   }
 }
 
@@ -140,6 +144,7 @@ Metrics parse_metrics(const std::string& text) {
     } else {
       add(m.learning_rate, "learning_rate");
       add(m.gradient_norm, "gradient_norm");
+      if (object.contains("regulariser")) add(m.regulariser, "regulariser");
     }
   }
   return m;
@@ -247,6 +252,12 @@ bool spans_decades(const std::vector<Series>& series, double ratio) {
   return greatest > ratio * least;
 }
 
+// Without lines.
+LineChart chart_of(const Quantity& quantity) {
+  return {
+      .title = quantity.title, .y_label = axis_text(quantity), .low = quantity.low, .high = quantity.high};
+}
+
 // Many points are drawn thin, with their running mean; a few are drawn as they are.
 void add_with_mean(LineChart& chart, const std::string& label, int colour,
                    const std::vector<ChartPoint>& points) {
@@ -263,14 +274,13 @@ std::vector<ChartPoint> excess(const Metrics& m) {
   return points;
 }
 
-// Side by side, in rows of three or of two.
+// Side by side, in rows of three or of two. One alone is as wide as the page.
 std::vector<Figure> small_multiples(std::vector<LineChart> charts) {
   std::vector<Figure> figures;
   for (LineChart& chart : charts) {
-    chart.from_zero = !chart.logarithmic;
     chart.legend = chart.legend && chart.series.size() > 1;
-    chart.width = charts.size() == 3 ? 280 : 430;
-    chart.height = 210;
+    chart.width = charts.size() == 1 ? 880 : charts.size() == 3 ? 280 : 430;
+    chart.height = charts.size() == 1 ? 260 : 210;
     figures.push_back(draw(chart));
   }
   return figures;
@@ -283,17 +293,20 @@ std::vector<Content> charts(const Metrics& m) {
   add_if_any(loss, {"floor", 0, Series::Look::dashed, floor_line(m)});
   loss.logarithmic = spans_decades(loss.series, 6);
 
-  LineChart above{.title = "Excess", .y_label = "nats above the floor"};
+  LineChart above = chart_of(named("valid.excess"));
   add_if_any(above, {"excess", 2, Series::Look::dots, excess(m)});
   above.logarithmic = spans_decades(above.series, 10);
-  LineChart rate{.title = "Learning rate"};
+  LineChart rate = chart_of(named("train.learning_rate"));
   add_if_any(rate, {"learning rate", 3, Series::Look::line, m.learning_rate});
-  LineChart norm{.title = "Gradient norm", .y_label = "before clipping"};
+  LineChart norm = chart_of(named("train.gradient_norm"));
   add_with_mean(norm, "gradient norm", 4, m.gradient_norm);
   norm.logarithmic = spans_decades(norm.series, 10);
+  LineChart added = chart_of(named("train.regulariser"));
+  add_with_mean(added, "regulariser", 5, m.regulariser);
 
   std::vector<LineChart> small = {above, rate, norm};
   if (above.series.empty()) small.erase(small.begin());
+  if (!added.series.empty()) small.push_back(added);
   return {draw(loss), Content(small_multiples(small), false)};
 }
 
@@ -306,30 +319,96 @@ Series line_of_layer(int layer) {
   return {"layer " + std::to_string(layer), 1 + layer % 8, looks[layer / 8 % 3], {}};
 }
 
-// Means over heads.
-std::vector<Figure> probe_charts(const Metrics& m) {
-  std::vector<LineChart> all;
-  for (const Drawn& what : drawn) {
-    LineChart chart{.title = what.title, .y_label = what.y_label};
-    const auto found = m.probes.find(name_of(what));
-    if (found == m.probes.end()) continue;
-    bool positive = true;
-    for (const auto& [layer, steps] : found->second) {
-      Series series = line_of_layer(layer);
-      for (const auto& [step, sum] : steps) {
-        series.points.push_back({step, sum.total / sum.count});  // NaN if there is none
-        positive = positive && !(series.points.back().y <= 0);
-      }
-      // A few points can be shown one by one.
-      if (series.look == Series::Look::line && steps.size() <= 40 && found->second.size() <= 8)
-        series.look = Series::Look::dots;
-      add_if_any(chart, std::move(series));
+// "blocks.1.attn.q.weight" -> layer 1 of "attn.q.weight"; what is outside of blocks has layer -1 and its
+// path.
+Place in_block(const std::string& tensor) {
+  const std::string blocks = "blocks.";
+  const std::size_t point = tensor.find('.', blocks.size());
+  if (!tensor.starts_with(blocks) || point == std::string::npos) return {-1, tensor};
+  const std::string layer = tensor.substr(blocks.size(), point - blocks.size());
+  const bool number =
+      !layer.empty() && layer.size() < 5 &&
+      std::all_of(layer.begin(), layer.end(), [](unsigned char c) { return std::isdigit(c); });
+  return number ? Place{std::stoi(layer), tensor.substr(point + 1)} : Place{-1, tensor};
+}
+
+// A line a layer; of what is read of tensors a chart for each that blocks have, and one for those outside.
+std::vector<LineChart> probe_charts(const Quantity& quantity, const ByPlace& places) {
+  std::vector<LineChart> charts;
+  std::map<std::string, std::size_t> by_title;
+  for (const auto& [place, steps] : places) {
+    const bool of_tensor = !place.tensor.empty();
+    const Place in = of_tensor ? in_block(place.tensor) : place;
+    std::string title = quantity.title;
+    if (of_tensor) title += in.layer < 0 ? ", outside of blocks" : " of " + in.tensor;
+    const auto [at, is_new] = by_title.try_emplace(title, charts.size());
+    if (is_new) {
+      charts.push_back(chart_of(quantity));
+      charts.back().title = title;
     }
-    if (chart.series.empty()) continue;
-    chart.logarithmic = positive && spans_decades(chart.series, 20);
-    all.push_back(std::move(chart));
+    LineChart& chart = charts[at->second];
+    Series series = line_of_layer(in.layer >= 0 ? in.layer : static_cast<int>(chart.series.size()));
+    if (in.layer < 0) series.label = of_tensor ? in.tensor : "whole model";
+    for (const auto& [step, heads] : steps) {
+      const double mean = heads.total / heads.count;  // NaN if there is none
+      series.points.push_back({step, quantity.joined == Quantity::Joined::largest ? heads.largest : mean});
+    }
+    // A few points can be shown one by one.
+    if (series.look == Series::Look::line && steps.size() <= 40 && places.size() <= 8)
+      series.look = Series::Look::dots;
+    add_if_any(chart, std::move(series));
   }
-  return small_multiples(std::move(all));
+  std::erase_if(charts, [](const LineChart& chart) { return chart.series.empty(); });
+  for (LineChart& chart : charts) {
+    bool positive = true;  // and not lost below the smallest power of ten that an axis has
+    for (const Series& series : chart.series)
+      for (const ChartPoint& point : series.points) positive = positive && !(point.y < 1e-29);
+    if (quantity.scale == Quantity::Scale::automatic)
+      chart.logarithmic = positive && spans_decades(chart.series, 20);
+    else
+      chart.logarithmic = positive && quantity.scale == Quantity::Scale::logarithmic;
+  }
+  return charts;
+}
+
+// "rank residual in Dong et al.'s norm, ...": what a fold holds.
+std::string heading_of(const std::string& probe, const std::vector<std::string>& titles) {
+  std::string text = probe + ": ";
+  for (const std::string& title : titles) text += (&title == &titles[0] ? "" : ", ") + within_sentence(title);
+  return text;
+}
+
+// All that probes read: what they declare to be a detail is folded away, a fold a probe.
+struct Drawn {
+  std::vector<LineChart> first;
+  std::vector<Content> folds;
+};
+Drawn draw_probes(const Metrics& m) {
+  Drawn drawn;
+  std::set<ProbeKey> read;
+  for (const auto& [name, places] : m.probes) read.insert(name);
+  struct Fold {
+    std::vector<std::string> titles;
+    std::vector<LineChart> charts;
+  };
+  std::vector<std::pair<std::string, Fold>> folds;
+  for (const auto& [probe, quantity] : in_order(read)) {
+    std::vector<LineChart> charts = probe_charts(quantity, m.probes.at({probe, quantity.key}));
+    if (charts.empty()) continue;
+    std::vector<LineChart>* to = &drawn.first;
+    if (quantity.detail) {
+      auto fold = std::find_if(folds.begin(), folds.end(), [&](const auto& f) { return f.first == probe; });
+      if (fold == folds.end()) fold = folds.insert(fold, {probe, {}});
+      fold->second.titles.push_back(quantity.title);
+      to = &fold->second.charts;
+    }
+    for (LineChart& chart : charts) to->push_back(std::move(chart));
+  }
+  for (auto& [probe, fold] : folds) {
+    Content& content = drawn.folds.emplace_back(small_multiples(std::move(fold.charts)), true);
+    content.fold = heading_of(probe, fold.titles);
+  }
+  return drawn;
 }
 
 Table alarm_table(const std::vector<Alarm>& alarms) {
@@ -354,6 +433,12 @@ void show_alarms(const std::vector<Alarm>& alarms, Section& section) {
   if (hidden > 0)
     section.contents.push_back(remark("The last " + std::to_string(most) + "; the " + std::to_string(hidden) +
                                       " before them are in metrics.jsonl."));
+  std::set<std::string> told;
+  for (const Alarm& alarm : alarms) {
+    const std::string why = Alarms::why(alarm.name);
+    if (!why.empty() && told.insert(alarm.name).second)
+      section.contents.push_back(remark("The threshold of " + alarm.name + ": " + why + "."));
+  }
 }
 
 // Empty if no probes were read, and no alarm rang.
@@ -370,9 +455,12 @@ Section attention(const Run& run) {
     text += ": curves of " + grouped(m.few) + (m.few == 1 ? " window" : " windows");
     if (m.many > m.few) text += ", what stands below them of " + grouped(m.many) + ", at the last validation";
   }
-  section.contents.push_back(prose(text + ". A line is a layer, the mean over its heads."));
-  if (std::vector<Figure> figures = probe_charts(m); !figures.empty())
-    section.contents.push_back(Content(std::move(figures), true));
+  Drawn drawn = draw_probes(m);
+  section.contents.push_back(
+      prose(text + ". A line is a layer, the mean over its heads (of largest values the largest)."));
+  if (!drawn.first.empty())
+    section.contents.push_back(Content(small_multiples(std::move(drawn.first)), true));
+  for (Content& fold : drawn.folds) section.contents.push_back(std::move(fold));
   for (Figure& figure : std::vector<Figure>{eigenvalue_figure(run.folder), profile_figure(run.folder),
                                             rho_figure(run.folder), attention_figure(run.folder)})
     if (!figure.panels.empty()) section.contents.push_back(std::move(figure));
