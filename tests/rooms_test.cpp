@@ -13,12 +13,14 @@ namespace fs = std::filesystem;
 namespace {
 
 // From the ground up.
+// clang-format off
 const std::vector<std::string> rooms = {
-    "engine",           "engine/matmul",       "engine/ops",    "engine/optimisers", "models",
-    "models/attention", "models/regularisers", "models/theory", "models/probes",     "data",
-    "data/sources",     "train/text",          "train/files",   "train/options",     "train/plot",
-    "train/report",     "train/evidence",      "train",         "train/experiment",  "train/localize",
-    "programs"};
+    "engine", "engine/matmul", "engine/ops", "engine/optimisers",
+    "models", "models/attention", "models/regularisers", "models/theory", "models/probes",
+    "data", "data/sources",
+    "train/text", "train/files", "train/options", "train/plot", "train/evidence",
+    "train", "train/report", "train/experiment", "train/localize", "programs"};
+// clang-format on
 
 const std::set<std::string> programs = {"train", "sample", "eval", "localize", "experiment"};
 

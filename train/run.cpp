@@ -50,6 +50,8 @@ RunState state_of(const SafetensorsFile& file, const std::string& path) {
   read("best", state.best);
   read("validated", state.validated);
   read("since_best", state.since_best);
+  const auto finished = metadata.find("finished");
+  state.finished = finished != metadata.end() && finished->second == "yes";
   return state;
 }
 
@@ -97,7 +99,8 @@ void save_checkpoint(const std::string& path, Trainer& trainer, const RunState& 
                      {"done", std::to_string(state.done)},
                      {"best", number_text(state.best)},
                      {"validated", std::to_string(state.validated)},
-                     {"since_best", std::to_string(state.since_best)}});
+                     {"since_best", std::to_string(state.since_best)},
+                     {"finished", state.finished ? "yes" : "no"}});
 }
 
 RunState load_checkpoint(const std::string& path, Trainer& trainer) {
@@ -109,6 +112,8 @@ RunState load_checkpoint(const std::string& path, Trainer& trainer) {
     read_into(file, key_of(memory), memory.shape, memory.data);
   return state;
 }
+
+RunState read_state(const std::string& path) { return state_of(SafetensorsFile(path), path); }
 
 RunState load_weights(const std::string& path, Parameters& parameters) {
   const SafetensorsFile file(path);

@@ -38,11 +38,15 @@ struct RunState {
   double best = 0;       // smallest validation loss so far, in nats a token; meaningful if validated > 0
   Index validated = 0;   // how many validations there were
   Index since_best = 0;  // of these, since the best one
+  // Whether training came to its end: all steps are done, or patience is out. (Older versions did not say.)
+  bool finished = false;
 };
 
 void save_checkpoint(const std::string& path, Trainer& trainer, const RunState& state);
 // Error if the file is damaged or belongs to another model.
 RunState load_checkpoint(const std::string& path, Trainer& trainer);
+// What it says beside its numbers. Error if it is damaged.
+RunState read_state(const std::string& path);
 // The weights alone, into parameters that are allocated.
 RunState load_weights(const std::string& path, Parameters& parameters);
 

@@ -9,9 +9,8 @@
 #include "engine/ops.h"
 #include "train/files/files.h"
 #include "train/live.h"
-#include "train/text/text.h"
-#include "train/report/report.h"
 #include "train/run.h"
+#include "train/text/text.h"
 #include "train/trainer.h"
 #include "train/watch.h"
 #include "train/write.h"
@@ -120,7 +119,11 @@ class Session {
     if (out_of_patience()) say_out_of_patience();
 
     near_defective_before_ = near_defective_count();
-    bool stop = state_.done >= config_.steps || out_of_patience();  // killed before its report was written
+    bool stop = state_.done >= config_.steps || out_of_patience();
+    if (stop && !state_.finished) {  // of an older version, which did not say so
+      state_.finished = true;
+      save_checkpoint(run_.last(), *trainer_, state_);
+    }
     while (!stop) {
       fill(batch, state_.done);
       const bool watches = watch_->due(state_.done + 1);
@@ -146,6 +149,7 @@ class Session {
       const bool last = state_.done == config_.steps;
       if (last || (config_.eval_every > 0 && state_.done % config_.eval_every == 0))
         stop = !validate() || last;
+      state_.finished = stop;
       if (interrupted_) stop = true;
       if (stop || state_.done % config_.checkpoint_every == 0)
         save_checkpoint(run_.last(), *trainer_, state_);
@@ -218,7 +222,6 @@ class Session {
       live_->print("note: " + grouped(static_cast<double>(skipped)) +
                    " times an eigenvalue was so close to another that its gradient was left out");
     }
-    write_report(run_.path);
     live_->print("\nreport   " + run_.file("report.html"));
     live_->print("more     build/bin/sample --run " + run_.path + "     build/bin/eval --run " + run_.path);
   }

@@ -10,6 +10,7 @@
 #include "engine/matmul/blas.h"
 #include "train/files/files.h"
 #include "train/options/command_line.h"
+#include "train/report/report.h"
 #include "train/run.h"
 #include "train/session.h"
 #include "train/watch.h"
@@ -98,13 +99,17 @@ Config changed(Config config, const std::string& line) {
 void train(const Start& start) {
   Config other = changed(start.config, start.against);  // before the first run: mistakes are told at once
   const std::optional<std::string> first = run_training(start.config, start.resume, interrupted);
-  if (!first || start.against.empty()) return;
+  if (!first) return;
+  write_report(*first);
+  if (start.against.empty()) return;
   const std::filesystem::path folder(*first);
   other.name = folder.filename().string() + "-against";
   other.runs = folder.parent_path().string();
   std::printf("\n==== the same with %s\n\n", start.against.c_str());
   const std::optional<std::string> second = run_training(other, "", interrupted);
-  if (second) std::printf("\n%s\n", comparison({*first, *second}).c_str());
+  if (!second) return;
+  write_report(*second);
+  std::printf("\n%s\n", comparison({*first, *second}).c_str());
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 // Running a sweep: each run is a child process of train, then of eval, in a folder of its own.
 //
 // Nothing is kept but what is on the disk, so a sweep may end at any instant and be started again: a result
-// file means that the run is done, a checkpoint in its folder that it goes on from there, report.html beside
-// that checkpoint that training is done. A folder without a checkpoint is begun anew. Each run's folder has a
+// file means that the run is done, a checkpoint in its folder that it goes on from there, or, where that
+// says so, that training is done. A folder without a checkpoint is begun anew. Each run's folder has a
 // lock that its child inherits: as long as that lives, whoever started it, nobody else touches the folder.
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -80,6 +80,12 @@ std::string obstacle(const Config& config) {
   if (config.precision != "float32" && !tiles::unavailable().empty())
     return "--precision " + config.precision + " needs AMX or AVX512-BF16: " + tiles::unavailable();
   return data_source(config.data, config.options)->missing(config.data);
+}
+
+// Whether its training came to an end, which its last checkpoint says.
+bool trained(const Job& job) {
+  const std::string checkpoint = RunFolder{job.run}.last();
+  return fs::exists(checkpoint) && read_state(checkpoint).finished;
 }
 
 class Sweep {
@@ -246,7 +252,7 @@ class Sweep {
     check_begun(job);
     job.resumed_at = 0;
     if (job.has_checkpoint()) {
-      if (fs::exists(job.file("report.html"))) return evaluate(job);
+      if (trained(job)) return evaluate(job);
       const SafetensorsFile checkpoint(job.file("checkpoint/last.safetensors"));
       const auto done = checkpoint.metadata().find("done");
       job.resumed_at = done == checkpoint.metadata().end() ? 0 : std::atoll(done->second.c_str());
@@ -298,7 +304,7 @@ class Sweep {
     const bool trains = job.state == Job::State::training;
     const int exit = ended > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     if (exit == 3 && trains) return finish(job, said(job));
-    if (exit == 0 && (!trains || fs::exists(job.file("report.html")))) {
+    if (exit == 0 && (!trains || trained(job))) {
       if (trains) keep_times(job, usage);
       if (!stopping) return evaluate(job);
     } else if (!stopping) {
