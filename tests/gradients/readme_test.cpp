@@ -1,4 +1,4 @@
-// What the README shows is what is compiled here.
+// What README.md and the rooms' pages show is what is compiled here.
 #include <fstream>
 #include <sstream>
 
@@ -21,8 +21,8 @@ TEST_CASE("the README's guide to an ablation is this folder's symmetric_attentio
   CHECK(std::find(names.begin(), names.end(), "symmetric") != names.end());
 }
 
-TEST_CASE("the README's probe of one's own is tests/readme_probe.cpp", "[readme]") {
-  CHECK(contains(contents("README.md"), contents("tests/readme_probe.cpp")));
+TEST_CASE("the probe of one's own in models/probes/README.md is tests/readme_probe.cpp", "[readme]") {
+  CHECK(contains(contents("models/probes/README.md"), contents("tests/readme_probe.cpp")));
 }
 
 TEST_CASE("the ops of one's own in engine/README.md are this folder's own_ops.cpp", "[readme]") {
