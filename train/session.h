@@ -1,4 +1,4 @@
-// One run of training, from its configuration to its report.
+// One run of training, from its configuration to what it writes at the end.
 #pragma once
 #include <atomic>
 #include <optional>

@@ -42,7 +42,8 @@ struct RotaryAttention : SoftmaxAttention {
 
   Tensor forward(const Tensor& x) const override {
     const Tensor q = see_q(turned(query.forward(x))), k = see_k(turned(key.forward(x)));
-    return out.forward(ops.attention(q, k, value.forward(x), heads, scale, seen(x)));
+    const Tensor v = see_v(value.forward(x));
+    return out.forward(see_z(ops.attention(q, k, v, heads, scale, seen(x))));
   }
 
   std::vector<QKProduct> qk() const override {

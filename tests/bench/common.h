@@ -59,7 +59,7 @@ struct Case {
   std::string name, what;
   Config config;
 };
-// A to D: what the tables of the README are about. Dropout, clipping and schedule are off.
+// A to D: what the tables of tests/bench/RESULTS.md are about. Dropout, clipping and schedule are off.
 std::vector<Case> cases();
 Config config_of(const std::string& name);  // of the case of that name
 

@@ -1,4 +1,7 @@
 // Rotary positions: logits by offset, spectra by offset, and what does not change when text is moved.
+#include <set>
+
+#include "models/probes/probes.h"
 #include "models/transformer.h"
 #include "tests/helpers.h"
 
@@ -107,6 +110,27 @@ TEST_CASE("rotary: spectra by offset", "[rotary]") {
   }
   CHECK(at_3.trace() == Approx(expected));
   CHECK(contains(w.describe(), "offset 0"));
+  // The probe reads powers of two below the context, of each head.
+  const std::vector<Probe> probes = probes_matching("qk.offsets");
+  REQUIRE(probes.size() == 1);
+  Reading reading, of_softmax;
+  probes[0].read_weights({*model.transformer, model.parameters}, reading);
+  std::set<std::string> keys;
+  for (const Reading::Scalar& s : reading.scalars) {
+    keys.insert(s.key);
+    if (s.head == 1 && s.key == "trace_8") CHECK(s.value == Approx(w.at_offset(8).trace()));
+    if (s.head == 1 && s.key == "localisation_0")
+      CHECK(s.value == Approx(w.trace() / std::sqrt(6 * w.frobenius_square())));
+  }
+  CHECK(keys.size() == 10);  // offsets 0, 1, 2, 4, 8 of a context of 16
+  std::set<std::string> declared;
+  for (const Quantity& quantity : probes[0].quantities) declared.insert(quantity.key);
+  CHECK(std::includes(declared.begin(), declared.end(), keys.begin(), keys.end()));
+  const Model softmax("softmax");
+  probes[0].read_weights({*softmax.transformer, softmax.parameters}, of_softmax);
+  CHECK(of_softmax.scalars.empty());
+  REQUIRE(of_softmax.missing.size() == 1);
+  CHECK(contains(*of_softmax.missing.begin(), "the same at every offset"));
 }
 
 TEST_CASE("rotary with no other positions: moved text has the same logits; softmax does not see order",

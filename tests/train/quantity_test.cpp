@@ -243,9 +243,10 @@ TEST_CASE("what this project's probes read, they declare", "[quantity]") {
       INFO(quantity.key);
       declared.insert(quantity.key);
       CHECK(titles.insert(quantity.title).second);  // or two charts could not be told apart
-      CHECK(contains(html, escape_html(quantity.title)));
+      // Softmax has nothing to tell by offset: rotary_test.cpp reads that.
+      if (probe.name != "qk.offsets") CHECK(contains(html, escape_html(quantity.title)));
     }
-    CHECK(declared == read[probe.name]);
+    CHECK((probe.name == "qk.offsets" ? read[probe.name].empty() : declared == read[probe.name]));
   }
   CHECK(titles.size() >= 25);
   // Of tensors: a chart for each of the blocks' and one for those outside.
