@@ -896,7 +896,8 @@ TEST_CASE("probes_matching: names, patterns, lists", "[probes]") {
   CHECK(std::is_sorted(attention.begin(), attention.end()));
   CHECK(names("a*.*o*il*") == Names{"attn.profile"});
   CHECK(names("*.*ntro*y") == Names{"attn.entropy"});
-  CHECK(names("qk.*,attn.rho,attn.r*") == Names{"qk.offsets", "qk.spectrum", "attn.rho"});  // each once, as asked for
+  CHECK(names("qk.*,attn.rho,attn.r*") ==
+        Names{"qk.offsets", "qk.spectrum", "attn.rho"});  // each once, as asked for
   CHECK(names("*").size() == all_probes().size());
   CHECK(names("update.ratio,grad.norm") == Names{"update.ratio", "grad.norm"});
   check_throws([&] { names("attn.entropi"); }, {"no probe attn.entropi", "attn.entropy"});

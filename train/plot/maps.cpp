@@ -84,7 +84,8 @@ Scale scale_of(const HeatMap& map) {
       if (drawable(value)) range.include(value);
   if (range.empty()) range = {0, 1};
   const double low = map.low.value_or(range.low), high = map.high.value_or(range.high);
-  const bool less = range.low < low, more = range.high > high;
+  const bool less = low > range.low;
+  const bool more = range.high > high;
   return {low, high, less, more};
 }
 
