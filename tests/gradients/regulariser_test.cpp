@@ -365,7 +365,7 @@ TEST_CASE("a regulariser that does nothing, and options that do nothing, say why
     ModelConfig config;
     r.put(config);
 
-    const auto& sibling = Registry<Regulariser>::find(name);
+    const auto sibling = Registry<Regulariser>::find(name);
     std::string reasons = sibling.idle ? sibling.idle(config.options) : "";
     for (const Declaration& option : sibling.options)
       if (option.idle && !option.idle(config.options).empty())
