@@ -6,7 +6,7 @@ namespace {
 Real gate(Real x) { return fast_tanh(std::log1p(fast_exp(x))); }
 }  // namespace
 
-Tensor mish(const Tensor& x);
-EF_ACTIVATION(mish, "mish", x * gate(x), gate(x) + x * (1 - gate(x) * gate(x)) / (1 + fast_exp(-x)), everywhere)
+EF_ACTIVATION(mish, "mish", x* gate(x), gate(x) + x * (1 - gate(x) * gate(x)) / (1 + fast_exp(-x)),
+              everywhere)
 
 }  // namespace ef
