@@ -1,6 +1,8 @@
 // Plans that are refused, and planted results with known verdicts.
 #include "train/experiment/summary.h"
 
+#include <filesystem>
+
 #include "tests/planted.h"
 #include "train/experiment/page.h"
 
@@ -469,4 +471,18 @@ TEST_CASE("results that do not fit the plan are refused", "[experiment]") {
   plant(planted(plan, "rms", 3, {}));
   write_atomically(folder / "small/plain-seed3.json", to_json(r));
   check_throws(load_all, {"fingerprint", "1234", "00ff"});
+}
+
+// They were made by many versions: what these wrote down must still be understood.
+TEST_CASE("all committed plans and their results are read", "[experiment]") {
+  std::size_t plans = 0, results = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("train/paper")) {
+    if (entry.path().extension() != ".json") continue;
+    INFO(entry.path().string());
+    const Plan plan = load_plan(entry.path().string());
+    ++plans;
+    results += load_results(plan, "").size();
+  }
+  CHECK(plans >= 17);
+  CHECK(results >= 250);
 }
