@@ -23,7 +23,7 @@ namespace ef {
 
 // ---- Attention: tokens look at each other
 
-// [B, T, C] -> [B, T, C].  Siblings: softmax, and those of models/attention_*.cpp.
+// [B, T, C] -> [B, T, C].  Siblings: softmax, and those of models/attention/.
 struct Attention {
   virtual ~Attention() = default;
   static constexpr const char* kind = "attention";

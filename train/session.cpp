@@ -62,6 +62,7 @@ void introduce(Live& live, const Config& config, const Corpus& corpus, const Run
 // Options that do nothing, as they belong to a sibling that was not chosen, or beside others.
 void warn_of_idle(Live& live, const Config& config) {
   Config copy = config, usual;
+  apply_preset(usual, config.preset);  // what a preset says, nobody asked for
   const FieldList all = fields(copy), defaults = fields(usual);
   const std::string nothing = idle_reason(config, "regulariser");
   if (!nothing.empty()) {

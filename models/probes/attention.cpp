@@ -28,7 +28,8 @@ double entropy(const Real* row, Index n) {
 // row.
 void read_entropy(const TextObservation& o, Reading& r) {
   for (Index layer = 0; layer < o.layers(); ++layer) {
-    const Tensor pattern = o.at(layer, "attn.pattern");
+    const PatternOfShares shares(o, layer, r);
+    const Tensor& pattern = shares.pattern;
     if (pattern.size() == 0) continue;
     const Index heads = pattern.shape[0], tokens = pattern.shape[1];
     for (Index head = 0; head < heads; ++head) {
@@ -113,7 +114,8 @@ void read_profile(const TextObservation& o, Reading& r) {
   ByHead profiles;
   std::vector<double> row;
   for (Index layer = 0; layer < o.layers(); ++layer) {
-    const Tensor pattern = o.at(layer, "attn.pattern");
+    const PatternOfShares shares(o, layer, r);
+    const Tensor& pattern = shares.pattern;
     if (pattern.size() == 0) continue;
     const Index heads = pattern.shape[0], tokens = pattern.shape[1];
     const Index first = first_late_row(tokens);

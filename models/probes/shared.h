@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,6 +33,34 @@ inline void leave_out_without_product(Index layers, const std::vector<QKProduct>
       r.missing.insert("layer " + std::to_string(layer) + " has no query-key product");
   }
 }
+
+// A layer's pattern, [H, T, T]. Where rows do not sum to one, as after a sigmoid, they are divided by their
+// sums, and that is told: so an entropy is one of shares, and a share one of what is given. Empty if it shows
+// none.
+struct PatternOfShares {
+  std::vector<Real> own;
+  Tensor pattern;
+
+  PatternOfShares(const TextObservation& o, Index layer, Reading& r) : pattern(o.at(layer, "attn.pattern")) {
+    if (pattern.size() == 0) return;
+    const Index tokens = pattern.shape[2], rows = pattern.size() / tokens;
+    for (Index row = 0; row < rows; ++row) {
+      const Real* at = pattern.data + row * tokens;
+      const double sum = std::accumulate(at, at + tokens, 0.0);
+      if (!(std::fabs(sum - 1) > 1e-3) || sum == 0) continue;  // NaN stays as it is
+      if (own.empty()) own.assign(pattern.data, pattern.data + pattern.size());
+      for (Index t = 0; t < tokens; ++t)
+        own[static_cast<std::size_t>(row * tokens + t)] = Real(static_cast<double>(at[t]) / sum);
+    }
+    if (own.empty()) return;
+    pattern.data = own.data();
+    r.missing.insert(std::string("layer ")
+                         .append(std::to_string(layer))
+                         .append(": rows of attention do not sum to one, and are divided by their sums"));
+  }
+  PatternOfShares(const PatternOfShares&) = delete;
+  PatternOfShares& operator=(const PatternOfShares&) = delete;
+};
 
 // Collects a row of numbers for each head, and makes an array [layer, head, ...] of them: NaN where there is
 // no number.

@@ -1,5 +1,5 @@
-// Attention that goes nowhere in particular: to the first token (Xiao et al. 2024), or, where rows need not sum to
-// one, to nothing.
+// Attention that goes nowhere in particular: to the first token (Xiao et al. 2024), or, where rows need not
+// sum to one, to nothing.
 #include "models/probes/probes.h"
 
 namespace ef {

@@ -183,3 +183,49 @@ TEST_CASE("fairseq's padding row is that of the token table alone", "[model]") {
   CHECK(squares(started.model->tokens, 2) > 0);
   CHECK(squares(started.model->unembed, 1) > 0);
 }
+
+// A model that sees what comes after learns nothing, at a small loss. So nobody may look ahead.
+TEST_CASE("no sibling looks ahead: a later token changes nothing before it", "[model]") {
+  std::vector<std::pair<std::string, ModelConfig>> models;
+  const auto vary = [&](std::string ModelConfig::*dial, const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      models.emplace_back(name, tiny());
+      models.back().second.*dial = name;
+    }
+  };
+  vary(&ModelConfig::attention, Registry<Attention>::names());
+  vary(&ModelConfig::block, Registry<Block>::names());
+  vary(&ModelConfig::norm, Registry<Norm>::names());
+  vary(&ModelConfig::positions, Registry<Positions>::names());
+  for (auto& [name, config] : models) {
+    config.dropout = 0;
+    Parameters parameters;
+    const Transformer declare(Builder(parameters, nullptr), config);
+    parameters.allocate();
+    std::uint64_t seed = 40;
+    for (const Parameter& p : parameters.list()) {
+      const std::vector<Real> values = random_input(p.shape, seed++, 0.5).values;
+      std::copy(values.begin(), values.end(), parameters.values() + p.offset);
+    }
+    const Transformer model(Builder(parameters, nullptr), config);
+    Tape tape;
+    const Tape::Scope scope(tape);
+    const auto stream = [&](const std::vector<std::int32_t>& ids) {
+      tape.reset();
+      return values_of(model.hidden(ids, 1));
+    };
+    const std::vector<Real> before = stream({1, 2, 3, 4, 5});
+    for (std::size_t changed = 1; changed < 5; ++changed) {
+      INFO(name << ": token " << changed);
+      std::vector<std::int32_t> ids = {1, 2, 3, 4, 5};
+      ids[changed] = 6;
+      const std::vector<Real> after = stream(ids);
+      const std::size_t seen = changed * static_cast<std::size_t>(config.channels);
+      double ahead = 0, here = 0;
+      for (std::size_t i = 0; i < before.size(); ++i)
+        (i < seen ? ahead : here) += std::fabs(after[i] - before[i]);
+      CHECK(ahead < 1e-12);
+      CHECK(here > 1e-6);  // or the test would see nothing
+    }
+  }
+}

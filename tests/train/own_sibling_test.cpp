@@ -129,7 +129,7 @@ TEST_CASE("an option whose name is taken is an error; siblings of one part may s
   list.add_options("part", siblings, names, values);
   const Field* field = list.find("shared");
   REQUIRE(field != nullptr);
-  CHECK(field->help == "of a: of one; of b: of the other");
+  CHECK(field->help == "of a: of one (1); of b: of the other (5)");
   CHECK(field->get() == "1");
   chosen = "b";
   CHECK(field->get() == "5");

@@ -100,12 +100,18 @@ class Declared {
   }
   // "of locater: of (tr W - c)^2"
   std::string help() const {
+    const bool alike = std::all_of(owners_.begin(), owners_.end(), [&](const Owner& one) {
+      return one.option.usual == owners_.front().option.usual;
+    });
     std::string text, names;
     for (std::size_t i = 0; i < owners_.size(); ++i) {
       names += (names.empty() ? "" : ", ") + owners_[i].name;
       // Neighbours that say the same are told together.
-      if (i + 1 < owners_.size() && owners_[i + 1].option.help == owners_[i].option.help) continue;
+      if (i + 1 < owners_.size() && owners_[i + 1].option.help == owners_[i].option.help &&
+          owners_[i + 1].option.usual == owners_[i].option.usual)
+        continue;
       text += (text.empty() ? "of " : "; of ") + names + ": " + owners_[i].option.help;
+      if (!alike) text += " (" + owners_[i].option.usual + ")";
       names.clear();
     }
     return text;
