@@ -97,7 +97,12 @@ Bounds below_one() { return {0, 1, true, false}; }
 template <class Value>
 Option<Value>::Option(const std::string& name, Value usual, const Bounds& bounds, const std::string& help,
                       IdleReason idle) requires(std::is_same_v<Value, double> || std::is_same_v<Value, Index>)
-    : declaration_(of_number(name, usual, bounds, help, idle)) {}
+    : declaration_([&] {
+        // clang instantiates this for text, too, which the constraint rules out.
+        if constexpr (std::is_same_v<Value, double> || std::is_same_v<Value, Index>)
+          return of_number(name, usual, bounds, help, idle);
+        return Declaration{};
+      }()) {}
 
 template <class Value>
 Option<Value>::Option(const std::string& name, const std::string& usual,

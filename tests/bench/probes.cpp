@@ -38,7 +38,7 @@ void bench() {
   Workers workers(std::max(1u, std::thread::hardware_concurrency()));
   Trainer trainer(config, workers);
   const auto windows = Registry<TrainWindows>::make(config.windows, corpus.train, corpus.first_input,
-                                                    config.model.context, 1, OptionValues{});
+                                                    config.model.context, std::uint64_t{1}, OptionValues{});
   const ValidationWindows valid(corpus.valid, corpus.first_input, config.model.context);
   Batch batch, few, many;
   windows->fill(batch, 0, config.batch);

@@ -183,11 +183,15 @@ TEST_CASE("the order of blocks is a permutation, a fair one", "[data]") {
 
 TEST_CASE("training windows by name", "[data]") {
   const Split split = counting(30);
-  CHECK(Registry<TrainWindows>::make("random", split, 0, 4, 1, OptionValues{})->batch(2, 3).inputs ==
-        RandomWindows(split, 0, 4, 1).batch(2, 3).inputs);
-  CHECK(Registry<TrainWindows>::make("blocks", split, 0, 4, 1, OptionValues{})->batch(2, 3).inputs ==
-        ShuffledBlocks(split, 0, 4, 1).batch(2, 3).inputs);
-  CHECK(contains(thrown_by([&] { Registry<TrainWindows>::make("block", split, 0, 4, 1, OptionValues{}); }),
+  CHECK(Registry<TrainWindows>::make("random", split, 0, 4, std::uint64_t{1}, OptionValues{})
+            ->batch(2, 3)
+            .inputs == RandomWindows(split, 0, 4, 1).batch(2, 3).inputs);
+  CHECK(Registry<TrainWindows>::make("blocks", split, 0, 4, std::uint64_t{1}, OptionValues{})
+            ->batch(2, 3)
+            .inputs == ShuffledBlocks(split, 0, 4, 1).batch(2, 3).inputs);
+  CHECK(contains(thrown_by([&] {
+                   Registry<TrainWindows>::make("block", split, 0, 4, std::uint64_t{1}, OptionValues{});
+                 }),
                  "did you mean blocks?"));
 }
 

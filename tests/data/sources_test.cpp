@@ -99,7 +99,8 @@ TEST_CASE("what a source does not score is in no target, and in no floor", "[dat
   valid.fill(batch, 0, 2);
   CHECK(batch.scored == 2 * 2 * 4);  // two lines of 8 tokens in each window of 20, four scored of each
   CHECK(batch.floor_nats == 0);
-  const auto train = Registry<TrainWindows>::make("random", corpus.train, corpus.first_input, 16, 1, options);
+  const auto train =
+      Registry<TrainWindows>::make("random", corpus.train, corpus.first_input, 16, std::uint64_t{1}, options);
   train->fill(batch, 0, 5);
   for (Index row = 0; row < 5; ++row)
     for (Index t = 0; t < 16; ++t)

@@ -33,7 +33,7 @@ void compare(Config config) {
   const Corpus corpus = builtin_corpus(1, 50'000, 4'000);
   config.model.vocab = corpus.tokenizer.vocab_size();
   const auto windows = Registry<TrainWindows>::make("random", corpus.train, corpus.first_input,
-                                                    config.model.context, 1, OptionValues{});
+                                                    config.model.context, std::uint64_t{1}, OptionValues{});
   const ValidationWindows valid(corpus.valid, corpus.first_input, config.model.context);
   Workers threads(2);
   Trainer trainer(config, threads);

@@ -31,7 +31,7 @@ void compare(Config config, double tolerance = 1e-4) {
   const Corpus corpus = builtin_corpus(1, 20'000, 1'000);
   config.model.vocab = corpus.tokenizer.vocab_size();
   const auto windows = Registry<TrainWindows>::make(config.windows, corpus.train, corpus.first_input,
-                                                    config.model.context, 1, OptionValues{});
+                                                    config.model.context, std::uint64_t{1}, OptionValues{});
   blas::use_precision(config.precision);
   Workers threads(2);
   Trainer trainer(config, threads);
