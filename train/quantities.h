@@ -14,7 +14,7 @@ namespace ef {
 // What the loop measures, and what results make of it: "valid.loss", "train.gradient_norm". Keys are full
 // names.
 const std::vector<Quantity>& loop_quantities();
-// Those of them that results hold, and that a plan may measure (train/experiment/experiment.h).
+// Those of them that results hold, and that a plan may measure (train/experiment/result.h).
 const std::vector<std::string>& loop_measures();
 
 // What a full name means: a quantity of the loop, PROBE.KEY, or what results make of a probe's quantity,

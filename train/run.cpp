@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* format = "eigenformer checkpoint 1";
+constexpr const char* format_name = "eigenformer checkpoint 1";
 // What the optimiser remembers stands in the same file as the weights, as "optimiser.NAME.PATH".
 std::string key_of(const Optimiser::Memory& memory) {
   return "optimiser." + memory.name + "." + memory.parameter->path;
@@ -38,7 +38,7 @@ RunState state_of(const SafetensorsFile& file, const std::string& path) {
       fail("checkpoint " + path, "no metadata '" + std::string(key) + "'", "a checkpoint of this program");
     return found->second;
   };
-  if (get("format") != format) fail("checkpoint " + path + ": format", get("format"), format);
+  if (get("format") != format_name) fail("checkpoint " + path + ": format", get("format"), format_name);
   RunState state;
   const auto read = [&](const char* key, auto& value) {
     const std::string text = get(key);
@@ -94,7 +94,7 @@ void save_checkpoint(const std::string& path, Trainer& trainer, const RunState& 
   for (const Optimiser::Memory& memory : trainer.optimiser().memory())
     arrays.push_back({key_of(memory), sizes(memory.shape), memory.data});
   write_safetensors(path, arrays,
-                    {{"format", format},
+                    {{"format", format_name},
                      {"version", version()},
                      {"done", std::to_string(state.done)},
                      {"best", number_text(state.best)},

@@ -40,7 +40,8 @@ constexpr int newton_schulz_steps = 5;
 void newton_schulz(Index rows, Index columns, std::vector<Real>& x) {
   using blas::Op;
   const auto side = static_cast<std::size_t>(rows * rows);
-  std::vector<Real> gram(side), polynomial(side), next(x.size());
+  thread_local std::vector<Real> gram, polynomial, next;  // a step allocates nothing after the first
+  gram.resize(side);
   for (int step = 0; step < newton_schulz_steps; ++step) {
     blas::gemm_exact(Op::as_is, Op::transposed, rows, rows, columns, 1, x.data(), columns, x.data(), columns,
                      0, gram.data(), rows);
@@ -87,7 +88,8 @@ struct Muon : OptimiserRule {
   void update(const Moving& p, const OptimiserStep& s) const override {
     const Index rows = p.parameter.shape[0], columns = p.parameter.shape[1];
     const bool tall = rows > columns;  // then the transpose is worked on
-    std::vector<Real> x(static_cast<std::size_t>(p.n));
+    thread_local std::vector<Real> x;
+    x.resize(static_cast<std::size_t>(p.n));
     const auto place = [&](Index i) {
       return static_cast<std::size_t>(tall ? i % columns * rows + i / columns : i);
     };

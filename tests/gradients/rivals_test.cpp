@@ -1,4 +1,4 @@
-// Known answers for the rivals of models/attention_*.cpp, each alone as one layer. (Their gradients inside of
+// Known answers for the rivals of models/attention/, each alone as one layer. (Their gradients inside of
 // whole models are checked in model_test.cpp.)
 #include <algorithm>
 #include <numeric>

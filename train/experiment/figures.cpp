@@ -241,7 +241,7 @@ std::vector<Content> curves(const PlanResults& p) {
 
 // ---- Differences
 
-// When it is that a measure was read (experiment.h).
+// When it is that a measure was read (result.h).
 std::string when(const std::string& measure) {
   if (measure == "valid.loss" || measure == "valid.perplexity" || measure == "valid.excess")
     return ", the best";

@@ -1,4 +1,4 @@
-// The results of plans as parts of a page: what train/experiment/experiment.h computes, drawn.
+// The results of plans as parts of a page: what train/experiment/summary.h computes, drawn.
 #pragma once
 #include <string>
 #include <vector>

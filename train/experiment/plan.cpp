@@ -309,7 +309,7 @@ Prediction read_prediction(const json& value, const Plan& plan, const std::strin
   return p;
 }
 
-// The rule of experiment.h for plans that were written before there were roles.
+// The rule of plan.h for plans that were written before there were roles.
 void choose_roles(std::vector<Prediction>& predictions) {
   std::set<std::string> judged;  // claims that have their primary
   for (Prediction& p : predictions) {

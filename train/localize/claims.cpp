@@ -29,8 +29,8 @@ struct Question {
 constexpr Matrix uniform = {0, 0}, no_mean = {0, 200}, wide_without_mean = {0, 3200}, narrow = {64, 64},
                  wide = {64, 3200}, early = {-64, 64};
 
-// The first of each claim is its primary, the others are secondary (experiment.h). If localize was asked
-// about some matrices only, the first that can be answered.
+// The first of each claim is its primary, the others are secondary (train/evidence/verdict.h). If localize
+// was asked about some matrices only, the first that can be answered.
 constexpr Question questions[] = {
     {"localises",
      "At tr W = 64 a smaller scale brings more of the attention to the last quarter of the sites.",

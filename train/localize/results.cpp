@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdarg>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
@@ -12,6 +11,7 @@
 
 #include "models/theory/localisation.h"
 #include "train/files/files.h"
+#include "train/text/text.h"
 
 namespace ef {
 namespace {
@@ -24,29 +24,21 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-[[gnu::format(printf, 1, 2)]] std::string line(const char* pattern, ...) {
-  char text[256];
-  std::va_list arguments;
-  va_start(arguments, pattern);
-  std::vsnprintf(text, sizeof text, pattern, arguments);
-  va_end(arguments);
-  return text;
-}
-
 std::string heading_of(const Json& c) {
   std::string text =
-      line("tr W %g, tr W^2 %g", c.at("trace").get<double>(), c.at("trace_square").get<double>());
+      format("tr W %g, tr W^2 %g", c.at("trace").get<double>(), c.at("trace_square").get<double>());
   if (c.at("frobenius_square") != c.at("trace_square")) {
-    text += line(", ||W||_F^2 %g", c.at("frobenius_square").get<double>());
+    text += format(", ||W||_F^2 %g", c.at("frobenius_square").get<double>());
   }
-  if (c.at("head_dim") != c.at("channels")) text += line(", head dimension %d", c.at("head_dim").get<int>());
+  if (c.at("head_dim") != c.at("channels"))
+    text += format(", head dimension %d", c.at("head_dim").get<int>());
   return text;
 }
 
 std::string setting_of(const Json& c) {
-  return line("T %d, d %d, lambda %g, tokens %s, %d draws", c.at("tokens").get<int>(),
-              c.at("channels").get<int>(), c.at("lambda").get<double>(),
-              c.at("tokens_model").get<std::string>().c_str(), c.at("draws").get<int>());
+  return format("T %d, d %d, lambda %g, tokens %s, %d draws", c.at("tokens").get<int>(),
+                c.at("channels").get<int>(), c.at("lambda").get<double>(),
+                c.at("tokens_model").get<std::string>().c_str(), c.at("draws").get<int>());
 }
 
 // The sites of which the table tells: those of the reference, else eighths.
@@ -70,8 +62,8 @@ std::string theory_text(const Json& theory) {
   const std::vector<std::size_t> sites = sites_of(theory);
   const auto row = [&](const char* label, const Json& values, const char* pattern) {
     if (values.empty()) return;
-    text += line("  %-12s", label);
-    for (const std::size_t site : sites) text += line(pattern, values[site].get<double>());
+    text += format("  %-12s", label);
+    for (const std::size_t site : sites) text += format(pattern, values[site].get<double>());
     text += "\n";
   };
   row("theta", theory.at("theta"), "%9.4g");
@@ -80,8 +72,8 @@ std::string theory_text(const Json& theory) {
   row("simulated", theory.at("measured"), "%9.3f");
   row("  +-", theory.at("standard_error"), "%9.3f");
   if (theory.contains("reference")) {
-    text += line("  %-12s", "reference");
-    for (const Json& point : theory.at("reference")) text += line("%9.2f", point.at("rho").get<double>());
+    text += format("  %-12s", "reference");
+    for (const Json& point : theory.at("reference")) text += format("%9.2f", point.at("rho").get<double>());
     text += "\n";
   }
   if (!theory.at("formula").empty()) {
@@ -90,7 +82,7 @@ std::string theory_text(const Json& theory) {
       worst = std::max(
           worst, std::fabs(theory.at("formula")[t].get<double>() - theory.at("measured")[t].get<double>()));
     }
-    text += line("  formula and simulation differ by %.3f at most\n", worst);
+    text += format("  formula and simulation differ by %.3f at most\n", worst);
   }
   return text;
 }
@@ -107,23 +99,23 @@ std::string softmax_text(const Json& cases) {
   for (const Json& c : cases) {
     if (c.at("matrix") != kind) {
       kind = c.at("matrix");
-      text += line("%-38s", kind.c_str());
-      for (const Column& column : columns) text += line("%16s", column.heading);
+      text += format("%-38s", kind.c_str());
+      for (const Column& column : columns) text += format("%16s", column.heading);
       text += "\n";
     }
-    text += line("%-38s", heading_of(c).c_str());
+    text += format("%-38s", heading_of(c).c_str());
     bool has_reference = false;
     for (const Column& column : columns) {
       const Json& s = c.at("statistics").at(column.key);
-      text += line("%9.4f+-%.4f", s.at("mean").get<double>(), s.at("standard_error").get<double>());
+      text += format("%9.4f+-%.4f", s.at("mean").get<double>(), s.at("standard_error").get<double>());
       has_reference = has_reference || s.contains("reference");
     }
     text += "\n";
     if (!has_reference) continue;
-    text += line("%38s", "reference");
+    text += format("%38s", "reference");
     for (const Column& column : columns) {
       const Json& s = c.at("statistics").at(column.key);
-      text += s.contains("reference") ? line("%8.3f        ", s.at("reference").get<double>())
+      text += s.contains("reference") ? format("%8.3f        ", s.at("reference").get<double>())
                                       : std::string(16, ' ');
     }
     text.erase(text.find_last_not_of(' ') + 1);
@@ -155,8 +147,8 @@ std::vector<Comparison> compared_rho(const Json& json) {
     if (!c.contains("reference")) continue;
     for (const Json& point : c.at("reference")) {
       const std::size_t t = point.at("t").get<std::size_t>() - 1;
-      all.push_back({heading_of(c) + line(", theta %g", point.at("theta").get<double>()), c.at("measured")[t],
-                     c.at("standard_error")[t], point.at("rho"), .01});
+      all.push_back({heading_of(c) + format(", theta %g", point.at("theta").get<double>()),
+                     c.at("measured")[t], c.at("standard_error")[t], point.at("rho"), .01});
     }
   }
   return all;
@@ -189,14 +181,14 @@ std::string deviation_text(const char* table, const std::vector<Comparison>& all
   });
   const bool known = worst->reference_error > 0;
   if (known && std::all_of(all.begin(), all.end(), std::mem_fn(&Comparison::same_digits))) {
-    return line("%s: all %zu numbers are those of the reference, to its last digit\n", table, all.size()) +
+    return format("%s: all %zu numbers are those of the reference, to its last digit\n", table, all.size()) +
            "  (separate draws would differ more: these are the reference's own; another --seed draws "
            "others)\n";
   }
-  std::string text = line("%s: largest deviation from the reference %.1f standard errors%s (", table,
-                          worst->deviation(), known ? " of the difference" : "");
-  text +=
-      worst->what + line(": %.4f +- %.4f, reference %g)\n", worst->measured, worst->error, worst->reference);
+  std::string text = format("%s: largest deviation from the reference %.1f standard errors%s (", table,
+                            worst->deviation(), known ? " of the difference" : "");
+  text += worst->what +
+          format(": %.4f +- %.4f, reference %g)\n", worst->measured, worst->error, worst->reference);
   double squares = 0, count = 0;
   for (const Comparison& c : all) {
     if (c.rounding_is_all()) continue;
@@ -205,10 +197,10 @@ std::string deviation_text(const char* table, const std::vector<Comparison>& all
   }
   if (count == 0) return text;
   if (known) {
-    text += line("  (root mean square of %.0f deviations: %.2f; near 1 for separate draws)\n", count,
-                 std::sqrt(squares / count));
+    text += format("  (root mean square of %.0f deviations: %.2f; near 1 for separate draws)\n", count,
+                   std::sqrt(squares / count));
   } else if (const double excess = squares / count - 1; excess > 0) {
-    text += line(
+    text += format(
         "  (the reference was simulated, too, of a number of draws that was not kept; one of about %.0f "
         "would "
         "differ as much)\n",
@@ -240,12 +232,12 @@ std::string agreement_text(const Json& diagram) {
         if (a[x] != b[x]) ++pairs[regime_name(a[x]) + " -> " + regime_name(b[x])];
       }
     }
-    text += line("%s and %s agree in %d of %d cells", one, other, equal, cells);
+    text += format("%s and %s agree in %d of %d cells", one, other, equal, cells);
     std::vector<std::pair<int, std::string>> ranked;
     for (const auto& [pair, count] : pairs) ranked.emplace_back(-count, pair);
     std::sort(ranked.begin(), ranked.end());
     for (std::size_t i = 0; i < std::min<std::size_t>(4, ranked.size()); ++i) {
-      text += (i == 0 ? "; else " : ", ") + ranked[i].second + line(" %d", -ranked[i].first);
+      text += (i == 0 ? "; else " : ", ") + ranked[i].second + format(" %d", -ranked[i].first);
     }
     text += ".\n";
   };
@@ -267,12 +259,12 @@ std::string diagram_text(const Json& diagram) {
   const std::size_t shown = (width + 1) / 2;
   text += std::string(9, ' ');
   for (const auto& [panel, unused] : diagram.at("panels").items()) {
-    text += line("  %-*s", static_cast<int>(shown), panel.c_str());
+    text += format("  %-*s", static_cast<int>(shown), panel.c_str());
   }
   text += "\n";
   for (std::size_t y = rows; y-- > 0;) {
     if (y % 2 != 0) continue;
-    text += line("%9.4g", diagram.at("trace_square")[y].get<double>() / lambda / lambda);
+    text += format("%9.4g", diagram.at("trace_square")[y].get<double>() / lambda / lambda);
     for (const auto& [panel, letters] : diagram.at("panels").items()) {
       text += "  ";
       const std::string row = letters[y];
@@ -283,8 +275,8 @@ std::string diagram_text(const Json& diagram) {
   text += std::string(9, ' ');
   const int side = static_cast<int>(shown / 2);
   for (std::size_t i = 0; i < diagram.at("panels").size(); ++i) {
-    text += line("  %-*.3g0%*.3g", side, diagram.at("trace").front().get<double>() / lambda, side,
-                 diagram.at("trace").back().get<double>() / lambda);
+    text += format("  %-*.3g0%*.3g", side, diagram.at("trace").front().get<double>() / lambda, side,
+                   diagram.at("trace").back().get<double>() / lambda);
   }
   return text + "\n" + letters_text + agreement_text(diagram);
 }

@@ -1,4 +1,4 @@
-// What the kinds of figures share: ranges, axes, and pieces of SVG. Private to train/svg*.cpp.
+// What the kinds of figures share: ranges, axes, and pieces of SVG. Private to train/plot/.
 #pragma once
 #include <cmath>
 #include <limits>

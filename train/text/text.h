@@ -19,6 +19,8 @@ std::string exact(float value);
 // A field of a CSV file, in quotes if it must be.
 std::string csv_field(std::string_view text);
 
+// As printf, into a string: 255 characters at most.
+[[gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...);
 // The shortest text that reads back as the same number, of numbers that are not finite, too.
 std::string number_text(double x);
 // Four significant digits, no exponents where a person would write none; "-" for NaN.
