@@ -14,7 +14,7 @@ COMMA    := ,
 STRICT   := -fopenmp-simd -fno-math-errno -fno-trapping-math
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(WERROR),-Werror)
 ifneq ($(findstring clang,$(CXX)),)
-WARNINGS += -Wno-pass-failed
+WARNINGS += -Wno-pass-failed -Wno-sign-conversion
 endif
 NATIVE   := $(if $(PORTABLE),,-march=native $(if $(filter x86_64,$(shell uname -m)),-mprefer-vector-width=512))
 OPTIMISE := $(if $(SANITIZE),-O1 -g -fsanitize=address$(COMMA)undefined -fno-sanitize-recover=all,-O3 $(NATIVE))

@@ -8,7 +8,7 @@
 namespace ef {
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string quote = "\"";
   for (const char c : text) quote += c == '\n' ? std::string("\\n") : std::string(1, c);
   return quote + "\"";
@@ -24,7 +24,8 @@ class Walk {
     for (std::size_t i = 0; i < size(); ++i)
       for (std::size_t j = 0; j < size(); ++j)
         if (i != j && alternatives[j].starts_with(alternatives[i]))
-          fail("grammar: a choice is ambiguous", quoted(alternatives[i]) + " and " + quoted(alternatives[j]),
+          fail("grammar: a choice is ambiguous",
+               in_quotes(alternatives[i]) + " and " + in_quotes(alternatives[j]),
                "alternatives of which none begins another");
     for (std::size_t i = 0; i < size(); ++i) possible_[i] = weights.empty() || weights[i] > 0;
     if (!(weight() > 0)) fail("grammar: a choice without a possible alternative");
@@ -63,7 +64,7 @@ class Walk {
   std::string expected() const {
     std::string list;
     for (std::size_t i = 0; i < size(); ++i)
-      if (possible_[i]) list += (list.empty() ? "" : " or ") + quoted(alternatives_[i].substr(taken_));
+      if (possible_[i]) list += (list.empty() ? "" : " or ") + in_quotes(alternatives_[i].substr(taken_));
     return list;
   }
 

@@ -36,32 +36,23 @@ std::string read_text(const fs::path& path) {
 }
 
 // Where the last tenth of a text begins, in bytes, counted in characters or in lines.
-std::size_t ninety_percent(std::string_view text, Tokenizer::Kind kind) {
+std::size_t ninety_percent(std::string_view text, bool lines) {
   std::vector<Index> ends;  // of each character or line
   for (Index at = 0; at < std::ssize(text);) {
     const char32_t c = next_code_point(text, at);
-    if (kind == Tokenizer::Kind::chars || c == '\n' || at == std::ssize(text)) ends.push_back(at);
+    if (!lines || c == '\n' || at == std::ssize(text)) ends.push_back(at);
   }
-  const std::size_t kept = ends.size() * 9 / 10;
-  return kept == 0 ? 0 : static_cast<std::size_t>(ends[kept - 1]);
+  const std::size_t training = ends.size() * 9 / 10;
+  return training == 0 ? 0 : static_cast<std::size_t>(ends[training - 1]);
 }
 
-// What the model would have to tell apart.
-void check_vocabulary(const Tokenizer& tokenizer, const fs::path& path) {
-  const bool words = tokenizer.kind() == Tokenizer::Kind::words;
-  const Index symbols = tokenizer.vocab_size() - (words ? 4 : 0);  // without <s>, <pad>, </s>, <unk>
-  const std::string unit = words ? "words" : "characters";
-  if (symbols < (words ? 1 : 2))
-    fail("nothing to learn from " + path.string(), std::to_string(symbols) + " different " + unit,
-         words ? "at least 1" : "at least 2");
-}
-
-Split write_split(const Tokenizer& tokenizer, std::uint64_t seed, std::uint64_t first_story, Index chars) {
+Split write_split(const LearnedTokenizer& tokenizer, std::uint64_t seed, std::uint64_t first_story,
+                  Index chars) {
   Split split;
   for (std::uint64_t story = first_story; split.size() < chars; ++story) {
     const Story written = write_story(seed, story);
     split.starts.push_back(split.size());
-    const std::vector<std::int32_t> ids = tokenizer.encode(written.text);
+    const std::vector<std::int32_t> ids = tokenizer->encode(written.text);
     split.ids.insert(split.ids.end(), ids.begin(), ids.end());
     split.floor_nats.insert(split.floor_nats.end(), written.nats.begin(), written.nats.end());
   }
@@ -70,16 +61,11 @@ Split write_split(const Tokenizer& tokenizer, std::uint64_t seed, std::uint64_t 
 
 }  // namespace
 
-std::int32_t first_input(const Tokenizer& tokenizer) {
-  if (tokenizer.kind() == Tokenizer::Kind::words) return Tokenizer::kEndOfLine;
-  return std::max(tokenizer.find("\n"), 0);
-}
-
 std::uint64_t Corpus::fingerprint() const {
   // Fowler, Noll and Vo's hash, variant 1a.
   std::uint64_t hash = 0xCBF29CE484222325;
   const auto add = [&](std::uint32_t byte) { hash = (hash ^ byte) * 0x100000001B3; };
-  for (const char c : tokenizer.save()) add(static_cast<unsigned char>(c));
+  for (const char c : save(tokenizer)) add(static_cast<unsigned char>(c));
   for (const Split* split : {&train, &valid, &test}) {
     for (const std::int32_t id : split->ids)
       for (int shift = 0; shift < 32; shift += 8) add(static_cast<std::uint32_t>(id) >> shift & 0xFF);
@@ -94,12 +80,12 @@ double unigram_nats(const Split& train, const Split& text) {
   double all = 0, nats = 0, scored = 0;
   for (Index i = 0; i < train.size(); ++i) {
     if (!train.is_scored(i)) continue;
-    ++counts[train.ids[static_cast<std::size_t>(i)]];
+    ++counts[train.ids[i]];
     ++all;
   }
   for (Index i = 0; i < text.size(); ++i) {
     if (!text.is_scored(i)) continue;
-    const auto found = counts.find(text.ids[static_cast<std::size_t>(i)]);
+    const auto found = counts.find(text.ids[i]);
     if (found == counts.end()) return std::numeric_limits<double>::infinity();
     nats += std::log(all / found->second);
     ++scored;
@@ -107,9 +93,9 @@ double unigram_nats(const Split& train, const Split& text) {
   return nats / scored;
 }
 
-Corpus load_corpus(const std::string& path_name, Tokenizer::Kind kind, Index max_vocabulary) {
+Corpus load_corpus(const std::string& path_name, const std::string& tokenizer_name,
+                   const OptionValues& options) {
   const fs::path path = fs::path(path_name).lexically_normal();
-  const bool chars = kind == Tokenizer::Kind::chars;
   std::string train, valid, test;
   if (fs::is_directory(path)) {
     for (const char* name : {"train.txt", "valid.txt"})
@@ -123,24 +109,29 @@ Corpus load_corpus(const std::string& path_name, Tokenizer::Kind kind, Index max
     valid = read_text(path / "valid.txt");
     if (fs::exists(path / "test.txt")) test = read_text(path / "test.txt");
   } else if (fs::exists(path)) {
+    const bool lines = Registry<Tokenizer>::make(tokenizer_name, options)->cuts_at_lines();
     train = read_text(path);
-    const std::size_t cut = ninety_percent(train, kind);
+    const std::size_t cut = ninety_percent(train, lines);
     valid = train.substr(cut);
     train.resize(cut);
     if (train.empty())
-      fail("too little text in " + path.string(), chars ? "one character" : "one line",
+      fail("too little text in " + path.string(), lines ? "one line" : "one character",
            "90 % to train and 10 % to validate");
   } else {
     fail("no such file or folder: " + path.string(), "", "",
          "a text file, a folder with train.txt and valid.txt, or see data/fetch --help");
   }
 
-  const Tokenizer tokenizer =
-      chars ? Tokenizer::from_chars(train + valid + test) : Tokenizer::from_words(train, max_vocabulary);
-  check_vocabulary(tokenizer, path);
-  const auto split = [&](const std::string& text) { return Split{tokenizer.encode(text), {}, {}}; };
+  const std::string_view texts[] = {train, valid, test};
+  const LearnedTokenizer tokenizer = learn_tokenizer(tokenizer_name, texts, options);
+  const auto split = [&](const std::string& text) { return Split{tokenizer->encode(text), {}, {}}; };
+  Split training = split(train);
+  if (std::all_of(training.ids.begin(), training.ids.end(),
+                  [&](std::int32_t id) { return id == training.ids.front(); }))
+    fail("nothing to learn from " + path.string(), "one token again and again", "at least 2 different ones");
   const fs::path named = path.has_filename() ? path : path.parent_path();  // "wiki/" is called wiki
-  return {named.stem().string(), tokenizer, split(train), split(valid), split(test), first_input(tokenizer)};
+  return {named.stem().string(), tokenizer,   std::move(training),
+          split(valid),          split(test), tokenizer->first_input()};
 }
 
 Corpus builtin_corpus(std::uint64_t seed, Index train_chars, Index valid_chars) {
@@ -149,15 +140,15 @@ Corpus builtin_corpus(std::uint64_t seed, Index train_chars, Index valid_chars) 
          std::to_string(train_chars) + " to train and " + std::to_string(valid_chars) + " to validate",
          "at least 1 each");
   // The alphabet is fixed, so that every seed and size gives the same vocabulary.
-  const Tokenizer tokenizer =
-      Tokenizer::from_chars("\n !\",.?abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+  const LearnedTokenizer tokenizer =
+      characters_of("\n !\",.?abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
   constexpr std::uint64_t kValidStories = std::uint64_t{1} << 40;  // far from where training stories end
   return {"stories",
           tokenizer,
           write_split(tokenizer, seed, 0, train_chars),
           write_split(tokenizer, seed, kValidStories, valid_chars),
           {},
-          first_input(tokenizer)};
+          tokenizer->first_input()};
 }
 
 }  // namespace ef

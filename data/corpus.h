@@ -16,19 +16,15 @@ struct Split {
   std::vector<float> floor_nats;  // -log p of each token in the true language, given all before it in its
                                   // document: no model can do better on average. Empty: not known
   std::vector<std::uint8_t> scored = {};  // whether a token is one to be predicted; empty: all are
-  bool is_scored(Index i) const { return scored.empty() || scored[static_cast<std::size_t>(i)] != 0; }
+  bool is_scored(Index i) const { return scored.empty() || scored[i] != 0; }
   Index size() const { return std::ssize(ids); }
 };
 
-// What a model is fed before the first token of a stream: </s> for words; for chars '\n', or id 0 if there is
-// none.
-std::int32_t first_input(const Tokenizer& tokenizer);
-
 struct Corpus {
   std::string name;
-  Tokenizer tokenizer;
+  LearnedTokenizer tokenizer;
   Split train, valid, test;      // test may be empty
-  std::int32_t first_input = 0;  // see above
+  std::int32_t first_input = 0;  // what a model is fed before the first token of a stream
   // FNV-1a, 64 bits, of vocabulary and streams: tells a resumed run that its data have changed.
   std::uint64_t fingerprint() const;
 };
@@ -38,12 +34,11 @@ struct Corpus {
 // lacks; NaN for an empty text.
 double unigram_nats(const Split& train, const Split& text);
 
-// `path` is either a UTF-8 file, of which the first 90 % (of characters, or of lines for words) train and the
-// rest validates, or a folder with train.txt, valid.txt and perhaps test.txt. A vocabulary of characters is
-// that of all splits, a vocabulary of words that of the training text, of `max_vocabulary` entries at most
-// (0: all; see Tokenizer::from_words). Throws Error if files are missing, empty, binary or not UTF-8, or if
-// there is too little text to learn from.
-Corpus load_corpus(const std::string& path, Tokenizer::Kind kind, Index max_vocabulary = 0);
+// `path` is either a UTF-8 file, of which the first 90 % (of characters, or of lines where the tokenizer cuts
+// there) train and the rest validates, or a folder with train.txt, valid.txt and perhaps test.txt. tokenizer:
+// a sibling by name. Error if files are missing, empty, binary or not UTF-8, or if there is too little text
+// to learn from.
+Corpus load_corpus(const std::string& path, const std::string& tokenizer, const OptionValues& options = {});
 
 // The built-in language (language.h) as characters: whole stories, as few as reach the given numbers of
 // characters, validation stories independent of the training stories. Throws Error if a number is below 1.

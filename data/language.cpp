@@ -26,7 +26,7 @@ struct Memory {
 
 // ---- Phrases
 
-std::string_view name(int number) { return kNames[static_cast<std::size_t>(number)]; }
+std::string_view name(int number) { return kNames[number]; }
 
 // Says texts as they are, and one word of each list.
 void say_one(Chooser& c, std::string_view text) { c.say(text); }
@@ -42,14 +42,13 @@ std::int8_t pick(Chooser& c, const Words& list) { return static_cast<std::int8_t
 // Names somebody who is not in the story yet.
 std::int8_t newcomer(Chooser& c, std::initializer_list<int> present) {
   std::vector<double> weights(kNames.size(), 1.0);
-  for (const int known : present) weights[static_cast<std::size_t>(known)] = 0;
+  for (const int known : present) weights[known] = 0;
   return static_cast<std::int8_t>(c.choose(kNames, weights));
 }
 
 // "red key", "red keys"
 void say_thing(Chooser& c, const Memory& m) {
-  say(c, kAdjectives[static_cast<std::size_t>(m.adjective)], " ", kNouns[static_cast<std::size_t>(m.noun)],
-      m.plural ? "s" : "");
+  say(c, kAdjectives[m.adjective], " ", kNouns[m.noun], m.plural ? "s" : "");
 }
 
 // A story that will not name the thing again need not remember it.
@@ -199,9 +198,9 @@ const std::vector<std::vector<Scene>> kPlots = {
 
 // Tells the next scene; false if the story is over.
 bool tell(Chooser& c, Memory& m) {
-  const std::vector<Scene>& scenes = kPlots[static_cast<std::size_t>(m.plot)];
+  const std::vector<Scene>& scenes = kPlots[m.plot];
   if (m.scene == std::ssize(scenes)) return false;
-  scenes[static_cast<std::size_t>(m.scene)](c, m);
+  scenes[m.scene](c, m);
   ++m.scene;
   return true;
 }

@@ -1,63 +1,84 @@
-// Text to token ids and back.
-//
-// Two kinds, each one vocabulary that is learned from a text:
-//   chars  one token per Unicode code point, sorted by code point; nothing is lost, any text comes back.
-//   words  fairseq's dictionary (fairseq/data/dictionary.py, v0.12.2): split on white space, one </s> at the
-//          end of each line, blank lines included. Ids: 0 <s>, 1 <pad>, 2 </s>, 3 <unk>, then words by count,
-//          largest first, ties by code point. A word that the training text lacks becomes <unk>. fairseq also
-//          fills the dictionary up to a multiple of 8; that is not done here, and changes nothing for
-//          WikiText-2, whose 33,280 entries are one already. A dictionary may be cut off after its commonest
-//          words (fairseq's --nwordssrc), so that the output layer, most of the work of a small model, is
-//          less work; the words cut off become <unk>, which makes the task easier: perplexities of two
-//          dictionaries cannot be compared.
+// Text to token ids and back. What a token is (a character, a word, a byte) is a sibling's choice, one file
+// each in data/tokenizers/. What they share stands here: a vocabulary, each token a string of bytes, and its
+// file.
 #pragma once
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "engine/option.h"
 #include "engine/real.h"
+#include "engine/registry.h"
 
 namespace ef {
 
-class Tokenizer {  // a value: copies are independent
+class Tokenizer {
  public:
-  enum class Kind { chars, words };
-  static constexpr std::int32_t kEndOfLine = 2, kUnknown = 3;  // ids of </s> and <unk>, kind words
+  virtual ~Tokenizer() = default;
+  static constexpr const char* kind = "tokenizer";
+  using Factory = std::function<std::unique_ptr<Tokenizer>(const OptionValues&)>;
 
-  // The vocabulary of a text. Throws Error if it is not UTF-8. `max_vocabulary` is the most entries
-  // that words may have, special ones included; 0: as many as there are. Throws Error if it leaves no word.
-  static Tokenizer from_chars(std::string_view text);
-  static Tokenizer from_words(std::string_view text, Index max_vocabulary = 0);
+  // ---- What each does its own way
 
-  Kind kind() const { return kind_; }
+  // Makes the vocabulary, from the training text, which is the first, and from the held-out ones if what they
+  // have and it lacks must have a token, too. Calls set_tokens(). Error if a text is not UTF-8.
+  virtual void learn(std::span<const std::string_view> texts) = 0;
+  // Error if the text is not UTF-8, or has what the vocabulary has no token for.
+  virtual std::vector<std::int32_t> encode(std::string_view text) const = 0;
+  // The same for a text that is to be gone on from: what would close its end is left out.
+  virtual std::vector<std::int32_t> encode_prompt(std::string_view text) const { return encode(text); }
+  // Error if an id is not in [0, V).
+  virtual std::string decode(std::span<const std::int32_t> ids) const;
+  // What a model is fed before the first token of a text. Of most, the end of a line, or 0 if there is none.
+  virtual std::int32_t first_input() const { return std::max(find("\n"), std::int32_t{0}); }
+  // Whether a file is to be cut between lines only, to train on one part and to validate on the other.
+  virtual bool cuts_at_lines() const { return false; }
+  // A token as a line of the tokenizer's file, and back. Error if it is no such line.
+  virtual std::string line_of(const std::string& token) const = 0;
+  virtual std::string token_of(std::string_view line) const = 0;
+  // Error if the tokens of a file cannot be a vocabulary of this kind.
+  virtual void check_tokens() const {}
+
+  // ---- What they share: the vocabulary
+
   Index vocab_size() const { return std::ssize(tokens_); }  // V
-  // Throws Error if the id is not in [0, V).
+  // Error if the id is not in [0, V).
   const std::string& token(std::int32_t id) const;
-  // The id of a token (one character in UTF-8, or a word), -1 if there is none.
+  // -1 if there is none.
   std::int32_t find(std::string_view token) const;
-
-  // Throws Error if the text is not UTF-8 or, for chars, has a character that is not in the vocabulary.
-  std::vector<std::int32_t> encode(std::string_view text) const;
-  // Words are joined by spaces, and </s> ends a line. Throws Error if an id is not in [0, V).
-  std::string decode(std::span<const std::int32_t> ids) const;
-
-  // As plain text: "eigenformer tokenizer 1 KIND V", then a token a line, characters as U+0041.
-  std::string save() const;
-  // Throws Error if `text` is cut off, of another format, or names a token twice.
-  static Tokenizer load(std::string_view text);
+  // Error if a token occurs twice.
+  void set_tokens(std::vector<std::string> tokens);
 
  private:
-  Tokenizer(Kind kind, std::vector<std::string> tokens);
   struct Hash : std::hash<std::string_view> {
     using is_transparent = void;  // look up a string_view without making a string
   };
-
-  Kind kind_;
   std::vector<std::string> tokens_;                                           // by id
   std::unordered_map<std::string, std::int32_t, Hash, std::equal_to<>> ids_;  // and back
 };
+
+// A vocabulary that is there to stay: copies of a corpus share it.
+struct LearnedTokenizer {
+  std::string name;  // of the sibling
+  std::shared_ptr<const Tokenizer> tokenizer;
+  const Tokenizer* operator->() const { return tokenizer.get(); }
+  const Tokenizer& operator*() const { return *tokenizer; }
+};
+
+// The sibling of that name, with the vocabulary of these texts. Error as Tokenizer::learn().
+LearnedTokenizer learn_tokenizer(const std::string& name, std::span<const std::string_view> texts,
+                                 const OptionValues& options = {});
+// The characters of one text: what makers of text mostly need.
+LearnedTokenizer characters_of(std::string_view text);
+
+// As plain text: "eigenformer tokenizer 1 NAME V", then a token a line, by id.
+std::string save(const LearnedTokenizer& tokenizer);
+// Error if `text` is cut off, of another format, names a token twice, or what no such tokenizer can be.
+LearnedTokenizer load_tokenizer(std::string_view text);
 
 }  // namespace ef

@@ -18,7 +18,7 @@ namespace {
 }  // namespace
 
 char32_t next_code_point(std::string_view text, Index& at) {
-  const auto byte = [&](Index i) { return static_cast<unsigned char>(text[static_cast<std::size_t>(i)]); };
+  const auto byte = [&](Index i) { return static_cast<unsigned char>(text[i]); };
   const char32_t first = byte(at);
   if (first < 0x80) {
     ++at;

@@ -236,7 +236,7 @@ struct Check {
 }  // namespace
 
 GradcheckInput random_input(const Shape& shape, std::uint64_t seed, double spread, double offset) {
-  GradcheckInput input{shape, Values(static_cast<std::size_t>(shape.size()))};
+  GradcheckInput input{shape, Values(shape.size())};
   const Random random{seed, stream_of(Purpose::test, 1), 0};
   for (std::size_t i = 0; i < input.values.size(); ++i)
     input.values[i] = Real(offset + spread * random.normal(i));

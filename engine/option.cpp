@@ -27,7 +27,7 @@ Number number_of(const std::string& name, const std::string& text) {
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc() || stop != end || !std::isfinite(static_cast<double>(value)))
-    fail("--" + name, "'" + text + "'", std::is_same_v<Number, double> ? "a number" : "a whole number");
+    fail("--" + name, in_quotes(text), std::is_same_v<Number, double> ? "a number" : "a whole number");
   return value;
 }
 
@@ -46,27 +46,39 @@ Declaration of_number(const std::string& name, Number usual, const Bounds& bound
 
 Declaration of_text(const std::string& name, const std::string& usual, const std::vector<std::string>& names,
                     const std::string& help, IdleReason idle) {
-  std::string known;
-  for (const std::string& one : names) known += (known.empty() ? "" : ", ") + one;
-  const auto checked = [name, names, known](const std::string& text) {
-    if (!names.empty() && std::find(names.begin(), names.end(), text) == names.end())
-      fail("--" + name, "'" + text + "'", "one of " + known, suggestion(text, names));
+  const auto checked = [name, names](const std::string& text) {
+    if (!names.empty()) check_is_one_of(name, text, names);
     return text;
   };
-  Declaration d{name, names.empty() ? help : help + ": " + known, usual, false, true, idle, checked};
+  Declaration d{name, names.empty() ? help : help + ": " + list_of(names), usual, false, true, idle, checked};
   d.checked(d.usual);
   return d;
 }
 
 Declaration of_flag(const std::string& name, bool usual, const std::string& help, IdleReason idle) {
   const auto checked = [name](const std::string& text) {
-    if (text != "true" && text != "false") fail("--" + name, "'" + text + "'", "true or false");
+    if (text != "true" && text != "false") fail("--" + name, in_quotes(text), "true or false");
     return text;
   };
   return {name, help, usual ? "true" : "false", true, false, idle, checked};
 }
 
 }  // namespace
+
+std::string list_of(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+void check_is_one_of(const std::string& option, const std::string& text,
+                     const std::vector<std::string>& names) {
+  if (std::find(names.begin(), names.end(), text) == names.end()) {
+    const std::string match = nearest(text, names);
+    fail("--" + option, in_quotes(text), "one of " + list_of(names),
+         match.empty() ? "" : "did you mean " + match + "?");
+  }
+}
 
 void OptionValues::set(const std::string& name, double value) { texts_[name] = text_of(value); }
 void OptionValues::set(const std::string& name, Index value) { texts_[name] = text_of(value); }

@@ -58,6 +58,8 @@ Bounds below_one();                      // 0 <= value < 1
 // always does.
 using IdleReason = std::string (*)(const OptionValues&);
 
+struct SiblingEntry;  // engine/registry.h
+
 // An option whatever its type: what command lines and files need to know of it.
 struct Declaration {
   std::string name, help, usual;  // usual: its default, as text
@@ -65,8 +67,17 @@ struct Declaration {
   bool is_text = false;           // a string in JSON, not a number
   IdleReason idle = nullptr;
   // The text as it is kept, of a value that may be. Error: "--softcap: got '-1', expected above 0".
-  std::function<std::string(const std::string& text)> checked;
+  std::function<std::string(const std::string& text)> checked = nullptr;
+  // Where the value is the name of a sibling: those that there are, whose options come with it.
+  std::function<std::vector<SiblingEntry>()> siblings = nullptr;
 };
+
+// Error with the nearest name if the text is none of the names: "--schedule: got 'cosin', expected one of
+// ...".
+void check_is_one_of(const std::string& option, const std::string& text,
+                     const std::vector<std::string>& names);
+// "cosine, linear, constant"
+std::string list_of(const std::vector<std::string>& names);
 
 // Value: double, Index, bool or std::string.
 template <class Value>

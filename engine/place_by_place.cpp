@@ -47,9 +47,9 @@ Fit fit(const char* op, const Shape& shape, std::initializer_list<Beside> others
     }
     if (to == 4 || repeated != before) {
       --to;
-      for (i = 0; i < 2; ++i) result.step[i][static_cast<std::size_t>(to)] = repeated[i] ? 0 : sizes[i];
+      for (i = 0; i < 2; ++i) result.step[i][to] = repeated[i] ? 0 : sizes[i];
     }
-    result.n[static_cast<std::size_t>(to)] *= shape[axis];
+    result.n[to] *= shape[axis];
     for (i = 0; i < 2; ++i) sizes[i] *= repeated[i] ? 1 : shape[axis];
     before = repeated;
   }

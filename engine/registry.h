@@ -77,4 +77,34 @@ struct Registered {
   }
 };
 
+// An option whose value is the name of a sibling of another part, whose options come with it: the tokenizer
+// of a source of text.
+//
+//   const Choice<Tokenizer> tokens("tokens", "chars", "what a token is");
+template <class Part>
+class Choice {
+ public:
+  Choice(const std::string& name, const std::string& usual, const std::string& help) {
+    declaration_ = {name, help, usual, false, true};
+    declaration_.checked = [name](const std::string& text) {
+      check_is_one_of(name, text, Registry<Part>::names());
+      return text;
+    };
+    // Asked for later, when all of them have registered themselves.
+    declaration_.siblings = [] {
+      const auto& all = Registry<Part>::entries();
+      return std::vector<SiblingEntry>(all.begin(), all.end());
+    };
+  }
+
+  std::string operator()(const OptionValues& values) const {
+    const std::string* set = values.find(declaration_.name);
+    return set ? declaration_.checked(*set) : declaration_.usual;
+  }
+  operator const Declaration&() const { return declaration_; }
+
+ private:
+  Declaration declaration_;
+};
+
 }  // namespace ef

@@ -8,7 +8,7 @@ Shape::Shape(std::initializer_list<Index> sizes) {
   if (sizes.size() > max_rank) fail("shape", std::to_string(sizes.size()) + " axes", "at most 4");
   for (Index n : sizes) {
     if (n < 0) fail("shape", std::to_string(n) + " as a size", "a size of at least 0");
-    dims[static_cast<std::size_t>(rank++)] = n;
+    dims[rank++] = n;
   }
 }
 

@@ -17,8 +17,8 @@ struct Shape {
   Shape() = default;
   Shape(std::initializer_list<Index> sizes);  // Error if more than max_rank sizes, or one is negative
 
-  Index operator[](int axis) const { return dims[static_cast<std::size_t>(axis)]; }
-  Index& operator[](int axis) { return dims[static_cast<std::size_t>(axis)]; }
+  Index operator[](int axis) const { return dims[axis]; }
+  Index& operator[](int axis) { return dims[axis]; }
   Index size() const {  // the product of the dims; 0 for a default-constructed Shape
     Index n = rank > 0 ? 1 : 0;
     for (int axis = 0; axis < rank; ++axis) n *= (*this)[axis];

@@ -14,7 +14,7 @@ Share share_of(Index n, Index part, Index parts, Index grain) {
 
 Workers::Workers(Index count) : count_(count) {
   if (count < 1 || count > 1024) fail("workers", std::to_string(count), "1 to 1024");
-  errors_.resize(static_cast<std::size_t>(count));
+  errors_.resize(count);
   try {
     for (Index worker = 1; worker < count; ++worker) threads_.emplace_back([this, worker] { loop(worker); });
   } catch (const std::exception& error) {  // the system allows no more
@@ -59,7 +59,7 @@ void Workers::call(Index worker) {
   try {
     (*task_)(worker);
   } catch (...) {
-    errors_[static_cast<std::size_t>(worker)] = std::current_exception();
+    errors_[worker] = std::current_exception();
   }
 }
 

@@ -93,8 +93,8 @@ struct SinusoidalPositions : Positions {
     for (Index t = 0; t < context; ++t) {
       for (Index i = 0; i < half; ++i) {
         const double angle = static_cast<double>(t + 2) * std::exp(-step * static_cast<double>(i));
-        table[static_cast<std::size_t>(t * channels + i)] = Real(std::sin(angle));
-        table[static_cast<std::size_t>(t * channels + half + i)] = Real(std::cos(angle));
+        table[t * channels + i] = Real(std::sin(angle));
+        table[t * channels + half + i] = Real(std::cos(angle));
       }
     }
   }

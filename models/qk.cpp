@@ -15,7 +15,7 @@ using enum blas::Op;
 // a b^T of two [k, d] matrices: [k, k].
 std::vector<Real> rows_times_rows(const Tensor& a, const Tensor& b) {
   const Index k = a.shape[0], d = a.shape[1];
-  std::vector<Real> product(static_cast<std::size_t>(k * k));
+  std::vector<Real> product(k * k);
   gemm_exact(as_is, transposed, k, k, d, 1, a.data, d, b.data, d, 0, product.data(), k);
   return product;
 }
@@ -34,8 +34,7 @@ double square_trace(const std::vector<Real>& m, Index k) {
   double total = 0;
   for (Index i = 0; i < k; ++i) {
     for (Index j = 0; j < k; ++j) {
-      total += static_cast<double>(m[static_cast<std::size_t>(i * k + j)]) *
-               static_cast<double>(m[static_cast<std::size_t>(j * k + i)]);
+      total += static_cast<double>(m[i * k + j]) * static_cast<double>(m[j * k + i]);
     }
   }
   return total;
@@ -52,7 +51,7 @@ QKProduct QKProduct::at_offset(Index offset) const {
   turned.turned_ = std::make_shared<std::vector<Real>>(query.data, query.data + query.size());
   turned.query.data = turned.turned_->data();
   for (Index i = 0; i < half; ++i) {
-    const double angle = static_cast<double>(offset) * frequencies[static_cast<std::size_t>(i)];
+    const double angle = static_cast<double>(offset) * frequencies[i];
     const double c = std::cos(angle), s = std::sin(angle);
     const Real *a = query.data + i * d, *b = query.data + (i + half) * d;
     Real *to_a = turned.query.data + i * d, *to_b = turned.query.data + (i + half) * d;
@@ -96,14 +95,14 @@ std::vector<Real> QKProduct::singular_values() const {
   const Index k = rank(), d = width();
   if (k == 0) return {};
   const auto r_factor = [&](const Tensor& rows) {
-    std::vector<Real> columns(static_cast<std::size_t>(d * k));
+    std::vector<Real> columns(d * k);
     for (Index i = 0; i < k; ++i) {
-      for (Index j = 0; j < d; ++j) columns[static_cast<std::size_t>(j * k + i)] = rows.data[i * d + j];
+      for (Index j = 0; j < d; ++j) columns[j * k + i] = rows.data[i * d + j];
     }
     return lapack::qr_factor(columns, d, k);
   };
   const std::vector<Real> r = r_factor(query), s = r_factor(key);
-  std::vector<Real> product(static_cast<std::size_t>(k * k));
+  std::vector<Real> product(k * k);
   gemm_exact(as_is, transposed, k, k, k, Real(factor), r.data(), k, s.data(), k, 0, product.data(), k);
   return lapack::singular_values(product, k, k);
 }

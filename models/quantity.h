@@ -40,6 +40,23 @@ struct Quantity {
   std::optional<Alarm> alarm = {};
 };
 
+// How an array is drawn that a probe reads. It is declared where the array is made, as a quantity is.
+struct Picture {
+  enum class Kind {
+    line,  // [layer, head, N]: a map of place and step for each head; experiments draw the last as lines
+    eigenvalues,  // [layer, head, N, 2]: real and imaginary parts, in the complex plane
+    pattern,      // [layer, head, T, T]: causal attention
+  };
+  std::string key = "";  // of the array: "profile"
+  Kind kind = Kind::line;
+  std::string title = "";  // "Where attention goes"; "": its full name, PROBE.KEY
+  std::string unit = "";   // of its numbers: "share of attention"
+  std::string axis = "";   // of a line's N places, which lie evenly between 0 and 1: "position"
+  std::optional<double> low = {}, high = {};  // of a line's scale; else the least and the greatest
+  std::string note = "";                      // a sentence or two
+  int order = 100;                            // what has less is drawn first
+};
+
 // "entropy: 1 is uniform, 0 one-hot"
 std::string axis_text(const Quantity& quantity);
 // "attention entropy, normalised"

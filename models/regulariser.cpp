@@ -20,16 +20,16 @@ const Registered<Regulariser, None> none("none", "nothing is added to the loss")
 }  // namespace
 
 std::vector<bool> selection(const char* what, const std::string& text, Index count) {
-  std::vector<bool> chosen(static_cast<std::size_t>(count), text == "all");
+  std::vector<bool> chosen(count, text == "all");
   for (std::size_t begin = 0; text != "all" && begin <= text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     Index number = -1;
     const auto [stop, error] = std::from_chars(text.data() + begin, text.data() + end, number);
     if (error != std::errc() || stop != text.data() + end || number < 0 || number >= count) {
-      fail(std::string("regulariser: ") + what, "'" + text + "'",
+      fail(std::string("regulariser: ") + what, in_quotes(text),
            "all, or numbers from 0 to " + std::to_string(count - 1) + " with commas between them");
     }
-    chosen[static_cast<std::size_t>(number)] = true;
+    chosen[number] = true;
     begin = end + 1;
   }
   return chosen;
@@ -47,9 +47,7 @@ OverHeads::OverHeads(const ModelConfig& c)
 
 std::vector<QKProduct> OverHeads::chosen(const Transformer& model) const {
   std::vector<QKProduct> products = model.qk();
-  std::erase_if(products, [&](const QKProduct& p) {
-    return !layers_[static_cast<std::size_t>(p.layer)] || !heads_[static_cast<std::size_t>(p.head)];
-  });
+  std::erase_if(products, [&](const QKProduct& p) { return !layers_[p.layer] || !heads_[p.head]; });
   return products;
 }
 

@@ -17,14 +17,11 @@ void check(const Sampling& s) {
 std::int32_t sample_token(std::span<const Real> logits, const Sampling& sampling, double u) {
   std::vector<std::int32_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0);
-  const auto logit = [&](std::int32_t id) {
-    return static_cast<double>(logits[static_cast<std::size_t>(id)]);
-  };
+  const auto logit = [&](std::int32_t id) { return static_cast<double>(logits[id]); };
   std::stable_sort(order.begin(), order.end(),
                    [&](std::int32_t a, std::int32_t b) { return logit(a) > logit(b); });
   if (sampling.temperature == 0) return order.front();
-  if (sampling.top_k > 0 && sampling.top_k < std::ssize(order))
-    order.resize(static_cast<std::size_t>(sampling.top_k));
+  if (sampling.top_k > 0 && sampling.top_k < std::ssize(order)) order.resize(sampling.top_k);
 
   std::vector<double> p;
   for (std::int32_t id : order)

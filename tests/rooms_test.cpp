@@ -17,7 +17,7 @@ namespace {
 const std::vector<std::string> rooms = {
     "engine", "engine/matmul", "engine/ops", "engine/optimisers",
     "models", "models/attention", "models/regularisers", "models/theory", "models/probes",
-    "data", "data/sources",
+    "data", "data/tokenizers", "data/sources",
     "train/text", "train/files", "train/options", "train/plot", "train/evidence",
     "train", "train/report", "train/experiment", "train/localize", "programs"};
 // clang-format on

@@ -156,7 +156,7 @@ void check(const Config& c) {
   at_least("every", static_cast<double>(c.every), 1);
   at_least("probe-sequences", static_cast<double>(c.probe_sequences), 1);
   if (c.probe_windows != "all" && c.probe_windows != "auto" && positive_number(c.probe_windows) == 0)
-    fail("--probe-windows", "'" + c.probe_windows + "'", "a number of windows, all, or auto");
+    fail("--probe-windows", in_quotes(c.probe_windows), "a number of windows, all, or auto");
   at_least("patience", static_cast<double>(c.patience), 0);
   at_least("sample-tokens", static_cast<double>(c.sample_tokens), 0);
   if (!(c.label_smoothing >= 0 && c.label_smoothing < 1)) {

@@ -129,6 +129,23 @@ Quantity named(const std::string& name) {
   return {.key = name, .title = name};
 }
 
+Picture picture_named(const std::string& name) {
+  for (const Probe& probe : all_probes())
+    for (Picture picture : probe.pictures)
+      if (name == probe.name + "." + picture.key) {
+        if (picture.title.empty()) picture.title = name;
+        return picture;
+      }
+  return {.key = name, .title = name};
+}
+
+bool is_read_from_text(const std::string& name) {
+  const auto& all = all_probes();
+  return std::any_of(all.begin(), all.end(), [&](const Probe& probe) {
+    return probe.read_text && name.starts_with(probe.name + ".");
+  });
+}
+
 std::vector<std::string> measures_of(const Probe& probe) {
   std::vector<std::string> all;
   for (const Quantity& quantity : probe.quantities) all.push_back(quantity.key);

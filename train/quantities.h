@@ -21,6 +21,12 @@ const std::vector<std::string>& loop_measures();
 // PROBE.KEY.min, .max, .best, .se. Of a name that nobody declares, itself is the title.
 Quantity named(const std::string& name);
 
+// How the array PROBE.KEY is drawn. Of one that nobody declares, its name is the title.
+Picture picture_named(const std::string& name);
+// Whether what is read under a full name is read from text, window by window: then it says something of
+// those.
+bool is_read_from_text(const std::string& name);
+
 // "Attention entropy" -> "attention entropy". A sign, as the W of a title, stays.
 std::string within_sentence(std::string title);
 

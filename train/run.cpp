@@ -44,7 +44,7 @@ RunState state_of(const SafetensorsFile& file, const std::string& path) {
     const std::string text = get(key);
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || *end != 0)
-      fail("checkpoint " + path + ": " + key, "'" + text + "'", "a number");
+      fail("checkpoint " + path + ": " + key, in_quotes(text), "a number");
   };
   read("done", state.done);
   read("best", state.best);
@@ -133,10 +133,10 @@ void save_config(const RunFolder& run, const Config& config, const Corpus& corpu
                    to_json(config, {{"version", nlohmann::json(version()).dump()},
                                     {"sources", nlohmann::json(sources()).dump()},
                                     {"data-fingerprint", '"' + fingerprint_text(corpus) + '"'},
-                                    {"vocabulary", std::to_string(corpus.tokenizer.vocab_size())},
+                                    {"vocabulary", std::to_string(corpus.tokenizer->vocab_size())},
                                     {"parameters", std::to_string(trainer.parameters().count())},
                                     {"spectra", nlohmann::json(describe_qk(trainer.model())).dump()}}));
-  write_atomically(run.file("tokenizer.txt"), corpus.tokenizer.save());
+  write_atomically(run.file("tokenizer.txt"), save(corpus.tokenizer));
 }
 
 SavedConfig load_config(const RunFolder& run) {
@@ -160,10 +160,10 @@ void check_fingerprint(const Corpus& corpus, const SavedConfig& saved) {
 }
 
 LoadedModel::LoadedModel(const std::string& folder, const std::string& checkpoint)
-    : tokenizer(Tokenizer::load(read_file(open_run(folder).file("tokenizer.txt")))) {
+    : tokenizer(load_tokenizer(read_file(open_run(folder).file("tokenizer.txt")))) {
   const RunFolder run{folder};
   saved = load_config(run);
-  saved.config.model.vocab = tokenizer.vocab_size();
+  saved.config.model.vocab = tokenizer->vocab_size();
   Transformer declare(Builder(parameters_, nullptr), saved.config.model);
   parameters_.allocate();
   path = checkpoint == "best" && fs::exists(run.best()) ? run.best() : run.last();
@@ -177,7 +177,8 @@ std::string data_name(const Config& config) {
   Config copy = config;
   std::string name = config.data;
   for (const Field& field : fields(copy).list)
-    if (field.group == "--data" && field.sibling->chosen()) name.append(" ").append(field.get());
+    if (field.sibling && field.sibling->root == "data" && field.sibling->chosen())
+      name.append(" ").append(field.get());
   return name;
 }
 

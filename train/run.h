@@ -71,7 +71,7 @@ class LoadedModel {
   const Transformer& model() const { return *model_; }
 
   SavedConfig saved;
-  Tokenizer tokenizer;
+  LearnedTokenizer tokenizer;
   std::string path;  // of the checkpoint
   RunState state;
 

@@ -42,7 +42,7 @@ void sample(int argc, char** argv) {
     std::fputs(text.c_str(), stdout);
     std::fflush(stdout);
   };
-  write_text(loaded.model(), tape, loaded.tokenizer,
+  write_text(loaded.model(), tape, *loaded.tokenizer,
              data_source(loaded.saved.config.data, loaded.saved.config.options)->documents(), prompt, tokens,
              sampling, seed, show);
   std::fputs("\n", stdout);

@@ -27,8 +27,8 @@ std::string megabytes(std::size_t bytes) {
 }
 
 double measure_peak(Workers& workers) {
-  std::vector<double> rates(static_cast<std::size_t>(workers.count()));
-  workers.run([&](Index worker) { rates[static_cast<std::size_t>(worker)] = blas::measure_peak(512, 0.1); });
+  std::vector<double> rates(workers.count());
+  workers.run([&](Index worker) { rates[worker] = blas::measure_peak(512, 0.1); });
   double total = 0;
   for (double rate : rates) total += rate;
   return total;
@@ -40,7 +40,7 @@ void introduce(Live& live, const Config& config, const Corpus& corpus, const Run
   live.print("eigenformer " + std::string(version()) + ", run " + run.path);
   live.print("data     " + corpus.name + ": " + grouped(static_cast<double>(corpus.train.size())) +
              " tokens to train on, " + grouped(static_cast<double>(corpus.valid.size())) +
-             " held out, vocabulary " + grouped(static_cast<double>(corpus.tokenizer.vocab_size())));
+             " held out, vocabulary " + grouped(static_cast<double>(corpus.tokenizer->vocab_size())));
   const double unigram = unigram_nats(corpus.train, corpus.valid);
   if (std::isfinite(unigram)) live.print("baseline " + describe_baseline(unigram));
   live.print("model    " + std::to_string(m.layers) + " layers x " + std::to_string(m.heads) + " heads x " +
@@ -82,7 +82,7 @@ class Session {
  public:
   Session(const Config& config, const std::string& resume, const std::atomic<bool>& interrupted)
       : config_(config), interrupted_(interrupted), corpus_(load_data(config)), workers_(config.workers) {
-    config_.model.vocab = corpus_.tokenizer.vocab_size();
+    config_.model.vocab = corpus_.tokenizer->vocab_size();
     const Index context = config_.model.context;
     train_ = Registry<TrainWindows>::make(config_.windows, corpus_.train, corpus_.first_input, context,
                                           config_.seed, config_.options);
@@ -205,7 +205,7 @@ class Session {
     if (config_.sample_tokens > 0 && corpus_.train.scored.empty()) {
       if (state_.validated > 0) load_weights(run_.best(), trainer_->parameters());
       const bool documents = !corpus_.train.starts.empty();
-      std::string text = write_text(trainer_->model(), trainer_->tape(), corpus_.tokenizer, documents, "",
+      std::string text = write_text(trainer_->model(), trainer_->tape(), *corpus_.tokenizer, documents, "",
                                     config_.sample_tokens, {0.8, 0, 1}, 1);
       if (documents) text.resize(text.rfind('\n') + 1);  // whole stories; npos + 1 is 0
       write_atomically(run_.file("sample.txt"), text);

@@ -91,7 +91,7 @@ void Trainer::forward_backward(Replica& replica, const Batch& batch, Share rows,
 void Trainer::reduce_pieces(Index worker) {
   const Share share = share_of(static_cast<Index>(pieces_.size()), worker, workers_.count());
   for (Index p = share.first; p < share.last; ++p) {
-    Piece& piece = pieces_[static_cast<std::size_t>(p)];
+    Piece& piece = pieces_[p];
     Real* total = replicas_[0]->gradients.data() + piece.offset;
     for (std::size_t other = 1; other < replicas_.size(); ++other) {
       const Real* g = replicas_[other]->gradients.data() + piece.offset;
@@ -124,7 +124,7 @@ double Trainer::loss_and_gradients(const Batch& batch, Index done) {
   const blas::Unchanging weights(parameters_.values(), worth_keeping ? parameters_.flat_size() : 0);
   workers_.run([&](Index worker) { weights.prepare(worker, workers_.count()); });
   workers_.run([&](Index worker) {
-    Replica& replica = *replicas_[static_cast<std::size_t>(worker)];
+    Replica& replica = *replicas_[worker];
     const double flops = blas::flops_of_this_thread();
     replica.loss = 0;
     replica.gradients.zero();
@@ -169,12 +169,8 @@ void Trainer::keep_values() {
 }
 
 std::vector<Reading> Trainer::observe(const std::vector<Probe>& probes, const Batch& batch) {
-  const auto length = [&](Index row) {
-    return batch.lengths.empty() ? batch.tokens : batch.lengths[static_cast<std::size_t>(row)];
-  };
-  const auto begin = [&](Index row) {
-    return batch.begins.empty() ? row : batch.begins[static_cast<std::size_t>(row)];
-  };
+  const auto length = [&](Index row) { return batch.lengths.empty() ? batch.tokens : batch.lengths[row]; };
+  const auto begin = [&](Index row) { return batch.begins.empty() ? row : batch.begins[row]; };
   std::vector<Index> rows;
   Index longest = 0, first = 0;
   for (Index row = 0; row < batch.sequences; ++row) longest = std::max(longest, length(row));
@@ -188,7 +184,7 @@ std::vector<Reading> Trainer::observe(const std::vector<Probe>& probes, const Ba
                             values_kept_ ? values_before_.data() : nullptr};
   std::vector<std::vector<Reading>> of_windows(probes.size(), std::vector<Reading>(rows.size()));
   workers_.run([&](Index worker) {
-    Replica& replica = *replicas_[static_cast<std::size_t>(worker)];
+    Replica& replica = *replicas_[worker];
     Tape& tape = replica.tape;
     const Tape::Scope scope(tape);
     tape.recording = tape.settings.training = tape.check_finite = false;
@@ -245,9 +241,9 @@ void Trainer::explain(const Batch& batch, Index done, double loss) {
 
 Evaluation Trainer::evaluate(const ValidationWindows& windows, Index rows) {
   const Index batches = windows.batches(rows);
-  std::vector<Evaluation> parts(static_cast<std::size_t>(batches));
+  std::vector<Evaluation> parts(batches);
   workers_.run([&](Index worker) {
-    Replica& replica = *replicas_[static_cast<std::size_t>(worker)];
+    Replica& replica = *replicas_[worker];
     Tape& tape = replica.tape;
     const Tape::Scope scope(tape);
     tape.recording = tape.settings.training = tape.check_finite = false;
@@ -256,8 +252,7 @@ Evaluation Trainer::evaluate(const ValidationWindows& windows, Index rows) {
       tape.reset();
       windows.fill(batch, k, rows);
       const Tensor nats = replica.model->loss(batch.inputs, batch.sequences, batch.targets);
-      parts[static_cast<std::size_t>(k)] = {static_cast<double>(nats.data[0]), batch.floor_nats,
-                                            batch.scored};
+      parts[k] = {static_cast<double>(nats.data[0]), batch.floor_nats, batch.scored};
     }
     tape.reset();
   });

@@ -10,10 +10,8 @@ namespace ef {
 std::string write_text(const Transformer& model, Tape& tape, const Tokenizer& tokenizer, bool documents,
                        const std::string& prompt, Index tokens, const Sampling& sampling, std::uint64_t seed,
                        const std::function<void(const std::string&)>& show) {
-  std::vector<std::int32_t> ids = {first_input(tokenizer)};
-  std::vector<std::int32_t> given = tokenizer.encode(prompt);
-  // Encoding closes the last line of words by </s>; the end of a prompt is not the end of its line.
-  if (tokenizer.kind() == Tokenizer::Kind::words && !given.empty()) given.pop_back();
+  std::vector<std::int32_t> ids = {tokenizer.first_input()};
+  const std::vector<std::int32_t> given = tokenizer.encode_prompt(prompt);
   ids.insert(ids.end(), given.begin(), given.end());
 
   // Decoded as a whole each time, as tokens join differently: words by spaces, lines by their ends.

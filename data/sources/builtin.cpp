@@ -23,8 +23,7 @@ struct BuiltInSource : DataSource {
       if (verdict.grammatical) {
         ++grammatical;
       } else if (fault.empty()) {
-        fault = "; the first fault is after \"" +
-                story.substr(0, static_cast<std::size_t>(verdict.accepted)) + "\"";
+        fault = "; the first fault is after \"" + story.substr(0, verdict.accepted) + "\"";
       }
     }
     return "grammar  " + std::to_string(grammatical) + " of " + std::to_string(whole) +

@@ -26,18 +26,18 @@ struct CopySource : DataSource {
   Corpus load(const std::string&) const override {
     std::string alphabet = "\n>";
     for (Index i = 0; i < different; ++i) alphabet += static_cast<char>('a' + i);
-    const Tokenizer tokenizer = Tokenizer::from_chars(alphabet);
+    const LearnedTokenizer tokenizer = characters_of(alphabet);
     constexpr std::uint64_t held_out = std::uint64_t{1} << 40;  // far from where training lines end
     return {"copying",
             tokenizer,
             write(tokenizer, 0, 4'000'000),
             write(tokenizer, held_out, 40'000),
             {},
-            first_input(tokenizer)};
+            tokenizer->first_input()};
   }
 
   // Lines from the first on, as few as have so many tokens.
-  Split write(const Tokenizer& tokenizer, std::uint64_t first, Index tokens) const {
+  Split write(const LearnedTokenizer& tokenizer, std::uint64_t first, Index tokens) const {
     Split split;
     const Random random{1, stream, 0};
     for (std::uint64_t line = first; split.size() < tokens; ++line) {
@@ -46,7 +46,7 @@ struct CopySource : DataSource {
       for (Index i = 0; i < n; ++i)
         word += static_cast<char>('a' + random.below((line << 20) + static_cast<std::uint64_t>(i),
                                                      static_cast<std::uint64_t>(different)));
-      for (const std::int32_t id : tokenizer.encode(word + ">" + word + "\n")) {
+      for (const std::int32_t id : tokenizer->encode(word + ">" + word + "\n")) {
         const Index at = split.size() - split.starts.back();
         split.ids.push_back(id);
         split.scored.push_back(at > n);

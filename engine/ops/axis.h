@@ -29,7 +29,7 @@ struct Split {
 inline Shape without_axis(const Shape& shape, int axis) {
   Shape rest;
   for (int i = 0; i < shape.rank; ++i) {
-    if (i != axis) rest.dims[static_cast<std::size_t>(rest.rank++)] = shape[i];
+    if (i != axis) rest.dims[rest.rank++] = shape[i];
   }
   return rest.rank > 0 ? rest : Shape{1};
 }

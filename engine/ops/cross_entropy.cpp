@@ -57,7 +57,7 @@ Tensor cross_entropy(const Tensor& logits, std::span<const std::int32_t> targets
     Scratch scratch(tape.activations());
     Real* unused = scratch.reals(vocab);
     for (Index r = 0; r < rows; ++r) {
-      const Index target = targets[static_cast<std::size_t>(r)];
+      const Index target = targets[r];
       if (target == ignored) continue;
       check_target("cross_entropy", target, vocab);
       const Real* z = logits.data + r * vocab;
@@ -73,7 +73,7 @@ Tensor cross_entropy(const Tensor& logits, std::span<const std::int32_t> targets
   return tape.record(loss, [=] {
     const Real factor = loss.grad[0] * inverse;
     for (Index r = 0; r < rows; ++r) {
-      const Index target = targets[static_cast<std::size_t>(r)];
+      const Index target = targets[r];
       if (target == ignored) continue;
       const Real *z = logits.data + r * vocab, log_sum = log_sums[r], even = smoothing / Real(vocab);
       Real* dz = logits.grad + r * vocab;
@@ -254,9 +254,9 @@ Tensor linear_cross_entropy(const Tensor& x, const Tensor& w, std::span<const st
     Real* scored_x = arena.allocate<Real>(rows * c);
     std::int32_t* scored_targets = arena.allocate<std::int32_t>(rows);
     for (Index r = 0, i = 0; r < all; ++r) {
-      if (targets[static_cast<std::size_t>(r)] == ignored) continue;
+      if (targets[r] == ignored) continue;
       std::copy_n(x.data + r * c, c, scored_x + i * c);
-      scored_targets[i] = targets[static_cast<std::size_t>(r)];
+      scored_targets[i] = targets[r];
       places[i++] = r;
     }
     head.x = scored_x;

@@ -21,14 +21,13 @@ Tensor embedding(const Tensor& table, std::span<const std::int32_t> ids, const S
     }
   }
   Shape shape = ids_shape;
-  shape.dims[static_cast<std::size_t>(shape.rank++)] = c;
+  shape.dims[shape.rank++] = c;
 
   Tensor y = Tape::current().output("embedding", shape, {table});
-  for (Index i = 0; i < count; ++i)
-    std::copy_n(table.data + ids[static_cast<std::size_t>(i)] * c, c, y.data + i * c);
+  for (Index i = 0; i < count; ++i) std::copy_n(table.data + ids[i] * c, c, y.data + i * c);
   return Tape::current().record(y, [=] {
     for (Index i = 0; i < count; ++i) {
-      Real* row = table.grad + ids[static_cast<std::size_t>(i)] * c;
+      Real* row = table.grad + ids[i] * c;
       for (Index j = 0; j < c; ++j) row[j] += y.grad[i * c + j];
     }
   });

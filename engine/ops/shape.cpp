@@ -170,8 +170,7 @@ Tensor gather(const Tensor& x, int axis, std::span<const std::int32_t> ids) {
   Tensor y = Tape::current().output("gather", shape, {x});
   const auto each = [=](auto visit) {
     for (Index o = 0; o < s.outer; ++o)
-      for (Index i = 0; i < count; ++i)
-        visit((o * count + i) * s.inner, s.at(o, ids[static_cast<std::size_t>(i)]));
+      for (Index i = 0; i < count; ++i) visit((o * count + i) * s.inner, s.at(o, ids[i]));
   };
   each([&](Index to, Index from) { std::copy_n(x.data + from, s.inner, y.data + to); });
   return Tape::current().record(y, [=] {
@@ -189,9 +188,7 @@ Tensor pick(const Tensor& x, int axis, std::span<const std::int32_t> ids) {
               " lines along axis ", Index{axis}, ", one an id");
   check_ids("pick", ids, s.n);
   Tensor y = Tape::current().output("pick", without_axis(x.shape, axis), {x});
-  const auto from = [=](Index line) {
-    return s.at(line / s.inner, ids[static_cast<std::size_t>(line)]) + line % s.inner;
-  };
+  const auto from = [=](Index line) { return s.at(line / s.inner, ids[line]) + line % s.inner; };
   for (Index line = 0; line < lines; ++line) y.data[line] = x.data[from(line)];
   return Tape::current().record(y, [=] {
     for (Index line = 0; line < lines; ++line) x.grad[from(line)] += y.grad[line];

@@ -114,7 +114,7 @@ Spectrum spectrum(const Tensor& m, Index n) {
     norm = std::max(norm, row);
   }
   const Real shift = 2 * norm;
-  for (Index i = 0; i < n; ++i) shifted[static_cast<std::size_t>(i * n + i)] += shift;
+  for (Index i = 0; i < n; ++i) shifted[i * n + i] += shift;
   Spectrum second{lapack::eigen(shifted, n), {}};
   for (Complex& value : second.e.values) value -= shift;
   second.overlaps = biorthogonalise(second.e, n);
@@ -157,7 +157,7 @@ Tensor eigenvalues(const Tensor& m) {
   Real* right = tape.activations().allocate<Real>(n * n);
   bool* defective = tape.activations().allocate<bool>(n);
   for (Index place = 0; place < n; ++place) {
-    const std::size_t i = order[static_cast<std::size_t>(place)];
+    const std::size_t i = order[place];
     const Real imaginary = e.values[i].imag();
     defective[place] = !(overlaps[i] >= least_overlap);
     if (imaginary < 0) continue;  // written with its conjugate
@@ -197,11 +197,10 @@ Tensor symmetric_eigenvalues(const Tensor& a) {
   const Index n = size_of_square("symmetric_eigenvalues", "a", a);
   Tape& tape = Tape::current();
   Tensor y = tape.output("symmetric_eigenvalues", {n}, {a});
-  std::vector<Real> half(static_cast<std::size_t>(n * n));
+  std::vector<Real> half(n * n);
   for (Index i = 0; i < n; ++i) {
     // Halves are added, as a sum could overflow.
-    for (Index j = 0; j < n; ++j)
-      half[static_cast<std::size_t>(i * n + j)] = a.data[i * n + j] / 2 + a.data[j * n + i] / 2;
+    for (Index j = 0; j < n; ++j) half[i * n + j] = a.data[i * n + j] / 2 + a.data[j * n + i] / 2;
   }
   lapack::SymmetricEigen e;
   if (y.grad)

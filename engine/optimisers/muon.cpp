@@ -62,8 +62,8 @@ void polar_by_svd(Index rows, Index columns, std::vector<Real>& x) {
   const Real least =
       svd.values.front() * static_cast<Real>(std::max(rows, columns)) * std::numeric_limits<Real>::epsilon();
   for (Index i = 0; i < rank; ++i) {
-    if (svd.values[static_cast<std::size_t>(i)] > least) continue;
-    for (Index row = 0; row < rows; ++row) svd.u[static_cast<std::size_t>(row * rank + i)] = 0;
+    if (svd.values[i] > least) continue;
+    for (Index row = 0; row < rows; ++row) svd.u[row * rank + i] = 0;
   }
   blas::gemm_exact(blas::Op::as_is, blas::Op::as_is, rows, columns, rank, 1, svd.u.data(), rank,
                    svd.vt.data(), columns, 0, x.data(), columns);
@@ -89,7 +89,7 @@ struct Muon : OptimiserRule {
     const Index rows = p.parameter.shape[0], columns = p.parameter.shape[1];
     const bool tall = rows > columns;  // then the transpose is worked on
     thread_local std::vector<Real> x;
-    x.resize(static_cast<std::size_t>(p.n));
+    x.resize(p.n);
     const auto place = [&](Index i) {
       return static_cast<std::size_t>(tall ? i % columns * rows + i / columns : i);
     };

@@ -85,7 +85,7 @@ std::vector<Group> groups_of(const std::string& text) {
     if (!(words >> group.who)) continue;
     for (std::string word; words >> word;) {
       const std::size_t at = word.find('=');
-      if (at == std::string::npos) fail("--groups: " + group.who, "'" + word + "'", "a word like lr=1e-3");
+      if (at == std::string::npos) fail("--groups: " + group.who, in_quotes(word), "a word like lr=1e-3");
       const std::string key = word.substr(0, at), value = word.substr(at + 1);
       if (key == "optimiser") {
         group.rule = value;
@@ -192,7 +192,7 @@ Optimiser::Optimiser(const Parameters& parameters, const OptimiserConfig& config
 
 // What may be cut is cut into equal parts; whole matrices go, the dearest first, to whoever has least to do.
 void Optimiser::share(Index workers) {
-  pieces_.resize(static_cast<std::size_t>(workers));
+  pieces_.resize(workers);
   Index together = 0;
   std::vector<std::size_t> whole;
   for (std::size_t i = 0; i < treatments_.size(); ++i) {
@@ -208,7 +208,7 @@ void Optimiser::share(Index workers) {
       if (treatments_[i].rule->wants_whole()) continue;
       const Index size = treatments_[i].parameter->shape.size();
       const Index from = std::max(slice.first - begin, Index{0}), to = std::min(slice.last - begin, size);
-      if (from < to) pieces_[static_cast<std::size_t>(worker)].push_back({i, from, to});
+      if (from < to) pieces_[worker].push_back({i, from, to});
       begin += size;
     }
   }
@@ -219,18 +219,17 @@ void Optimiser::share(Index workers) {
   };
   std::stable_sort(whole.begin(), whole.end(),
                    [&](std::size_t a, std::size_t b) { return cost(a) > cost(b); });
-  std::vector<double> load(static_cast<std::size_t>(workers), 0);
+  std::vector<double> load(workers, 0);
   for (const std::size_t i : whole) {
     const auto least = std::min_element(load.begin(), load.end());
     *least += cost(i);
-    pieces_[static_cast<std::size_t>(least - load.begin())].push_back(
-        {i, 0, treatments_[i].parameter->shape.size()});
+    pieces_[least - load.begin()].push_back({i, 0, treatments_[i].parameter->shape.size()});
   }
 }
 
 void Optimiser::update(Index worker, Real* values, const Real* gradients, Index step, double learning_rate,
                        double gradient_scale) {
-  for (const Piece& piece : pieces_[static_cast<std::size_t>(worker)]) {
+  for (const Piece& piece : pieces_[worker]) {
     const Treatment& t = treatments_[piece.of];
     const Index at = t.parameter->offset + piece.first;
     Moving moving{*t.parameter, piece.last - piece.first, values + at, gradients + at, {}};

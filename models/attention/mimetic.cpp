@@ -26,18 +26,18 @@ struct MimeticAttention : SoftmaxAttention {
     constexpr double alpha = 0.7, beta = 0.7;
     const Index c = query.weight.shape[1], d = c / heads;
     const double deviation = 1 / std::sqrt(static_cast<double>(c));
-    std::vector<Real> wanted(static_cast<std::size_t>(c * c));
+    std::vector<Real> wanted(c * c);
     for (Index i = 0; i < c * c; ++i) {
       const double z = deviation * random.normal(static_cast<std::uint64_t>(head * c * c + i));
-      wanted[static_cast<std::size_t>(i)] = Real(alpha * z + (i % (c + 1) == 0 ? beta : 0));
+      wanted[i] = Real(alpha * z + (i % (c + 1) == 0 ? beta : 0));
     }
     const lapack::Svd svd = lapack::svd(wanted, c, c);
     // Row h D + i of a weight is column i of the head's W_Q or W_K.
     for (Index i = 0; i < d; ++i) {
-      const Real root = std::sqrt(svd.values[static_cast<std::size_t>(i)]);
+      const Real root = std::sqrt(svd.values[i]);
       for (Index j = 0; j < c; ++j) {
-        query.weight.data[(head * d + i) * c + j] = root * svd.u[static_cast<std::size_t>(j * c + i)];
-        key.weight.data[(head * d + i) * c + j] = root * svd.vt[static_cast<std::size_t>(i * c + j)];
+        query.weight.data[(head * d + i) * c + j] = root * svd.u[j * c + i];
+        key.weight.data[(head * d + i) * c + j] = root * svd.vt[i * c + j];
       }
     }
   }

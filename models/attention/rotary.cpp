@@ -32,8 +32,7 @@ struct RotaryAttention : SoftmaxAttention {
       frequencies.push_back(std::pow(base, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim)));
     for (Index t = 0; t < context; ++t) {
       for (Index i = 0; i < head_dim; ++i) {
-        const double angle =
-            static_cast<double>(t) * frequencies[static_cast<std::size_t>(i % (head_dim / 2))];
+        const double angle = static_cast<double>(t) * frequencies[i % (head_dim / 2)];
         cosines.push_back(Real(std::cos(angle)));
         sines.push_back(Real(std::sin(angle)));
       }

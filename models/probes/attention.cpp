@@ -188,7 +188,7 @@ void read_map(const TextObservation& o, Reading& r) {
     cells = cells_of_map(tokens, o.layers() * o.heads());
     const auto cell_of = [&](Index t) { return t * cells / tokens; };
     for (Index head = 0; head < heads; ++head) {
-      std::vector<double> map(static_cast<std::size_t>(cells * cells));
+      std::vector<double> map(cells * cells);
       for (Index begin = 0, end = 0; begin < tokens; begin = end) {  // the queries of one cell
         while (end < tokens && cell_of(end) == cell_of(begin)) ++end;
         double* row = map.data() + cell_of(begin) * cells;
@@ -255,11 +255,10 @@ void read_rho(const TextObservation& o, Reading& r) {
     for (Index n = first; n <= tokens; ++n) {
       const Real* s = rows + (n - 1) * tokens;
       const double mean = mean_of(s, n), length = static_cast<double>(n);
-      active.assign(static_cast<std::size_t>(n), 0);
+      active.assign(n, 0);
       for (Index t = 0; t < n; ++t) {  // a bin is n / 16 tokens wide
         const double x = static_cast<double>(s[t]) - mean;
-        active[static_cast<std::size_t>(t)] =
-            std::isfinite(x) ? (-1 < x && x < length - 1 ? bins / length / count : 0) : undefined;
+        active[t] = std::isfinite(x) ? (-1 < x && x < length - 1 ? bins / length / count : 0) : undefined;
       }
       spread(active.data(), n, rho.data());
     }
@@ -280,6 +279,8 @@ void derive_later_half(const std::vector<Reading::Array>& means, Reading& r) {
 }
 
 // ---- Registration
+
+const std::string where = "Position 0 is the first token, 1 the query; rows of the last quarter.";
 
 const RegisteredProbe entropy_probe(
     "attn.entropy", "[layer, head]", "entropy of the rows of attention", read_entropy,
@@ -322,9 +323,24 @@ const RegisteredProbe profile_probe("attn.profile", "[layer, head], profile [lay
                                       .meaning = "1: all sites alike",
                                       .detail = true,
                                       .high = 1}},
+                                    {{.key = "profile",
+                                      .title = "Where attention goes",
+                                      .unit = "share of attention",
+                                      .axis = "position",
+                                      .low = 0,
+                                      .high = 0.25,
+                                      .note = "Shares add up to 1: an even row has 0.0625 everywhere. " +
+                                              where,
+                                      .order = 20}},
                                     derive_profile_entropy);
-const RegisteredProbe map_probe("attn.map", "[layer, head], map [layer, head, 64, 64]",
-                                "the pattern of the first window, in at most 64 x 64 cells: map", read_map);
+const RegisteredProbe map_probe(
+    "attn.map", "[layer, head], map [layer, head, 64, 64]",
+    "the pattern of the first window, in at most 64 x 64 cells: map", read_map, {},
+    {{.key = "map",
+      .kind = Picture::Kind::pattern,
+      .title = "Attention maps",
+      .note = "A cell is the attention to all its keys, the mean over its queries.",
+      .order = 40}});
 const RegisteredProbe logits_probe(
     "attn.logits", "[layer, head]", "logits before softmax", read_logits,
     {{.key = "largest",
@@ -351,6 +367,14 @@ const RegisteredProbe rho_probe(
     "signal propagation probability on live logits, and by relative position", read_rho,
     {{.key = "mean", .title = "Signal propagation probability", .unit = "ρ", .detail = true, .high = 1},
      {.key = "later_half", .title = "Rho: the later half's share", .unit = "share", .order = 16, .high = 1}},
+    {{.key = "rho",
+      .title = "Signal propagation probability",
+      .unit = "share of active tokens",
+      .axis = "position",
+      .low = 0,
+      .high = 1,
+      .note = "Measured on live logits. " + where,
+      .order = 30}},
     derive_later_half);
 
 }  // namespace

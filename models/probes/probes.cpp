@@ -23,8 +23,7 @@ Tensor of_one_sequence(Tensor x) {
               "[1, ...]: of one sequence");
   Shape shape;
   shape.rank = x.shape.rank - 1;
-  for (int axis = 0; axis < shape.rank; ++axis)
-    shape.dims[static_cast<std::size_t>(axis)] = x.shape[axis + 1];
+  for (int axis = 0; axis < shape.rank; ++axis) shape.dims[axis] = x.shape[axis + 1];
   x.shape = shape;
   return x;
 }

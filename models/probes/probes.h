@@ -122,6 +122,7 @@ struct Probe {
   // entropy of the mean profile. May be nullptr.
   void (*derive)(const std::vector<Reading::Array>& means, Reading&) = nullptr;
   std::vector<Quantity> quantities = {};  // the scalars that it adds, in the order in which they are told
+  std::vector<Picture> pictures = {};     // the arrays
 
   // nullptr if it declares no such key.
   const Quantity* declared(const std::string& key) const;
@@ -147,12 +148,16 @@ std::vector<Probe> probes_matching(const std::string& patterns);
 struct RegisteredProbe {
   RegisteredProbe(const std::string& name, const std::string& shape, const std::string& meaning,
                   void (*read)(const TextObservation&, Reading&), std::vector<Quantity> quantities = {},
+                  std::vector<Picture> pictures = {},
                   void (*derive)(const std::vector<Reading::Array>&, Reading&) = nullptr) {
-    all_probes().push_back({name, shape, meaning, read, nullptr, derive, std::move(quantities)});
+    all_probes().push_back(
+        {name, shape, meaning, read, nullptr, derive, std::move(quantities), std::move(pictures)});
   }
   RegisteredProbe(const std::string& name, const std::string& shape, const std::string& meaning,
-                  void (*read)(const Observation&, Reading&), std::vector<Quantity> quantities = {}) {
-    all_probes().push_back({name, shape, meaning, nullptr, read, nullptr, std::move(quantities)});
+                  void (*read)(const Observation&, Reading&), std::vector<Quantity> quantities = {},
+                  std::vector<Picture> pictures = {}) {
+    all_probes().push_back(
+        {name, shape, meaning, nullptr, read, nullptr, std::move(quantities), std::move(pictures)});
   }
 };
 

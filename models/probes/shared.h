@@ -49,8 +49,7 @@ struct PatternOfShares {
       const double sum = std::accumulate(at, at + tokens, 0.0);
       if (!(std::fabs(sum - 1) > 1e-3) || sum == 0) continue;  // NaN stays as it is
       if (own.empty()) own.assign(pattern.data, pattern.data + pattern.size());
-      for (Index t = 0; t < tokens; ++t)
-        own[static_cast<std::size_t>(row * tokens + t)] = Real(static_cast<double>(at[t]) / sum);
+      for (Index t = 0; t < tokens; ++t) own[row * tokens + t] = Real(static_cast<double>(at[t]) / sum);
     }
     if (own.empty()) return;
     pattern.data = own.data();
@@ -77,7 +76,7 @@ struct ByHead {
     Index heads = 0, size = 1;
     for (const Row& row : rows) heads = std::max(heads, row.head + 1);
     for (const Index dim : shape) size *= dim;
-    std::vector<float> all(static_cast<std::size_t>(layers * heads * size), static_cast<float>(undefined));
+    std::vector<float> all(layers * heads * size, static_cast<float>(undefined));
     for (const Row& row : rows) {
       std::copy(row.values.begin(), row.values.end(), all.begin() + (row.layer * heads + row.head) * size);
     }

@@ -191,7 +191,12 @@ const RegisteredProbe spectrum_probe(
          .detail = true,
          .scale = Quantity::Scale::linear,
          .high = 1},
-    });
+    },
+    {{.key = "eigenvalues",
+      .kind = Picture::Kind::eigenvalues,
+      .title = "Eigenvalues of W",
+      .unit = "eigenvalue",
+      .order = 10}});
 const RegisteredProbe gradient_probe("grad.norm", "[tensor]",
                                      "norm of the gradient of each weight, before clipping", read_gradients,
                                      {{.key = "norm",

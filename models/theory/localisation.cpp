@@ -42,9 +42,9 @@ double rho(const QKMoments& m, Index tokens, double t) {
 }
 
 std::vector<double> rho_profile(const QKMoments& m, Index tokens) {
-  std::vector<double> profile(static_cast<std::size_t>(tokens));
+  std::vector<double> profile(tokens);
   for (Index t = 1; t <= tokens; ++t) {
-    profile[static_cast<std::size_t>(t - 1)] = rho(m, tokens, static_cast<double>(t));
+    profile[t - 1] = rho(m, tokens, static_cast<double>(t));
   }
   return profile;
 }
@@ -96,7 +96,7 @@ std::vector<double> limit_profile(const QKMoments& m) {
   constexpr int steps = 256;
   std::vector<double> profile(steps + 1);
   for (int i = 0; i <= steps; ++i) {
-    profile[static_cast<std::size_t>(i)] = rho_limit(m, static_cast<double>(i) / steps);
+    profile[i] = rho_limit(m, static_cast<double>(i) / steps);
   }
   return profile;
 }
@@ -147,11 +147,10 @@ namespace {
 // Rows of `a` [m, k] times rows of `b` [n, k]: a b^T [m, n].
 std::vector<double> times_transposed(std::span<const double> a, std::span<const double> b, Index m, Index n,
                                      Index k) {
-  std::vector<double> c(static_cast<std::size_t>(m * n));
+  std::vector<double> c(m * n);
   for (Index i = 0; i < m; ++i) {
     for (Index j = 0; j < n; ++j) {
-      c[static_cast<std::size_t>(i * n + j)] =
-          std::inner_product(a.begin() + i * k, a.begin() + (i + 1) * k, b.begin() + j * k, 0.0);
+      c[i * n + j] = std::inner_product(a.begin() + i * k, a.begin() + (i + 1) * k, b.begin() + j * k, 0.0);
     }
   }
   return c;
@@ -160,7 +159,7 @@ std::vector<double> times_transposed(std::span<const double> a, std::span<const 
 // U [d, k] with orthonormal columns: normal numbers through Gram and Schmidt's process, twice ("twice is
 // enough", Giraud et al. 2005), one column after another.
 std::vector<double> orthonormal_columns(Index d, Index k, const Random& random) {
-  std::vector<double> columns(static_cast<std::size_t>(k * d));  // transposed: [k, d]
+  std::vector<double> columns(k * d);  // transposed: [k, d]
   for (Index j = 0; j < k; ++j) {
     const auto column = columns.begin() + j * d;
     for (Index i = 0; i < d; ++i) column[i] = random.normal(static_cast<std::uint64_t>(j * d + i));
@@ -177,7 +176,7 @@ std::vector<double> orthonormal_columns(Index d, Index k, const Random& random) 
   std::vector<double> u(columns.size());
   for (Index j = 0; j < k; ++j) {
     for (Index i = 0; i < d; ++i) {
-      u[static_cast<std::size_t>(i * k + j)] = columns[static_cast<std::size_t>(j * d + i)];
+      u[i * k + j] = columns[j * d + i];
     }
   }
   return u;
@@ -201,7 +200,7 @@ void check_at_least(const std::string& what, double got, const std::string& boun
 void check_possible(const std::string& kind, Index channels, Index rank, const QKMoments& m) {
   const std::vector<std::string>& kinds = matrix_kinds();
   if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
-    fail("matrix", "'" + kind + "'", "symmetric, general, antisymmetric or low-rank");
+    fail("matrix", in_quotes(kind), "symmetric, general, antisymmetric or low-rank");
   }
   if (channels < 1) fail("channels", std::to_string(channels), "at least 1");
   if (rank < 1 || rank > channels) {
@@ -262,8 +261,8 @@ QKMatrix make_matrix(const std::string& kind, Index channels, Index rank, const 
   const double pairs = static_cast<double>(k / 2 * 2);
   const double spread = diagonal - m.trace * mean;
   const double s = pairs > 0 && spread > 0 ? std::sqrt(spread / pairs) : 0;
-  std::vector<double> core(static_cast<std::size_t>(k * k));
-  const auto at = [&](Index i, Index j) -> double& { return core[static_cast<std::size_t>(i * k + j)]; };
+  std::vector<double> core(k * k);
+  const auto at = [&](Index i, Index j) -> double& { return core[i * k + j]; };
   for (Index i = 0; i < k; ++i) at(i, i) = mean + (i < k / 2 ? s : i >= k - k / 2 ? -s : 0);
 
   if (k > 1 && rest > 0) {
@@ -295,7 +294,7 @@ QKMatrix make_matrix(const std::string& kind, Index channels, Index rank, const 
 
 QKMoments moments_of(std::span<const double> w, Index channels) {
   QKMoments m;
-  const auto at = [&](Index i, Index j) { return w[static_cast<std::size_t>(i * channels + j)]; };
+  const auto at = [&](Index i, Index j) { return w[i * channels + j]; };
   for (Index i = 0; i < channels; ++i) {
     m.trace += at(i, i);
     for (Index j = 0; j < channels; ++j) {

@@ -33,10 +33,10 @@ void check(const RandomWalk& walk, const Heads& heads) {
 template <class Sums, class Simulate>
 void in_chunks(Index draws, Workers& workers, Sums& total, const DrawsDone& done, const Simulate& simulate) {
   const Sums zero = total;
-  std::vector<Sums> sums(static_cast<std::size_t>(workers.count()), zero);
+  std::vector<Sums> sums(workers.count(), zero);
   for (Index first = 0; first < draws; first += chunk_size * workers.count()) {
     workers.run([&](Index worker) {
-      Sums& own = sums[static_cast<std::size_t>(worker)];
+      Sums& own = sums[worker];
       own = zero;
       const Index begin = std::min(draws, first + worker * chunk_size);
       simulate(begin, std::min(draws, begin + chunk_size), own);
@@ -108,7 +108,7 @@ std::vector<Real> logit_matrix(const QKMatrix& w, double lambda) {
 
 void draw_tokens(const RandomWalk& walk, Index draw, Real* x) {
   const Random random{walk.seed, stream_of(Purpose::simulation), static_cast<std::uint64_t>(draw)};
-  std::vector<double> position(static_cast<std::size_t>(walk.channels));
+  std::vector<double> position(walk.channels);
   std::uint64_t index = 0;
   for (Index t = 1; t <= walk.tokens; ++t) {
     const double scale = walk.normalised ? 1 / std::sqrt(static_cast<double>(t)) : 1;
@@ -154,8 +154,8 @@ std::vector<LastRow> simulate_last_row(const RandomWalk& walk, const Heads& head
                     std::vector<Moments2>(heads.size())};
   in_chunks(walk.draws, workers, total, done, [&](Index first, Index last, LastRowSums& sums) {
     const Index draws = last - first;
-    std::vector<Real> tokens(static_cast<std::size_t>(draws * T * C)), row(static_cast<std::size_t>(T));
-    std::vector<Real> query(static_cast<std::size_t>(draws * C));
+    std::vector<Real> tokens(draws * T * C), row(T);
+    std::vector<Real> query(draws * C);
     for (Index i = 0; i < draws; ++i) draw_tokens(walk, first + i, tokens.data() + i * T * C);
     for (std::size_t head = 0; head < heads.size(); ++head) {
       double* active = sums.active.data() + head * static_cast<std::size_t>(T);
@@ -166,11 +166,11 @@ std::vector<LastRow> simulate_last_row(const RandomWalk& walk, const Heads& head
       for (Index i = 0; i < draws; ++i) {
         const Real* x = tokens.data() + i * T * C;
         for (Index t = 0; t < T; ++t) {
-          row[static_cast<std::size_t>(t)] = dot(x + t * C, query.data() + i * C, C);
+          row[t] = dot(x + t * C, query.data() + i * C, C);
         }
         count_active(row.data(), T, active);
         sums.entropy[head].add(attend(row.data(), T) / std::log(static_cast<double>(T)));
-        for (Index t = 0; t < T; ++t) attention[t] += static_cast<double>(row[static_cast<std::size_t>(t)]);
+        for (Index t = 0; t < T; ++t) attention[t] += static_cast<double>(row[t]);
       }
     }
   });
@@ -197,7 +197,7 @@ Regime softmax_regime(const LastRow& row) {
   for (std::size_t bin = 0; bin < bins; ++bin) {
     const Share sites = share_of(static_cast<Index>(n), static_cast<Index>(bin), static_cast<Index>(bins));
     for (Index t = sites.first; t < sites.last; ++t) {
-      profile[bin] += row.attention[static_cast<std::size_t>(t)] / static_cast<double>(sites.size());
+      profile[bin] += row.attention[t] / static_cast<double>(sites.size());
     }
   }
   return regime_of(profile, row.entropy.mean < least_entropy_of_rows);
@@ -229,7 +229,7 @@ struct PatternSums {
 // ||Y - mean of rows|| / ||Y||, and the mean cosine of two rows: with y_t of length one,
 // (||sum y_t||^2 - T) / (T (T - 1)). A row of zeros has cosine 0 with all others.
 void add_collapse(const Real* y, Index T, Index C, PatternSums::Head& sums) {
-  std::vector<double> mean(static_cast<std::size_t>(C)), direction(static_cast<std::size_t>(C));
+  std::vector<double> mean(C), direction(C);
   double squares = 0, ones = 0;
   for (Index t = 0; t < T; ++t) {
     const Real* row = y + t * C;
@@ -239,8 +239,8 @@ void add_collapse(const Real* y, Index T, Index C, PatternSums::Head& sums) {
     ones += square > 0 ? 1 : 0;
     for (Index c = 0; c < C; ++c) {
       const double value = static_cast<double>(row[c]);
-      mean[static_cast<std::size_t>(c)] += value / static_cast<double>(T);
-      direction[static_cast<std::size_t>(c)] += value * inverse;
+      mean[c] += value / static_cast<double>(T);
+      direction[c] += value * inverse;
     }
   }
   double of_mean = 0, of_direction = 0;
@@ -282,10 +282,10 @@ std::vector<SoftmaxStatistics> simulate_softmax(const RandomWalk& walk, const He
   const Index T = walk.tokens, C = walk.channels;
   PatternSums total;
   total.heads.resize(heads.size());
-  for (PatternSums::Head& head : total.heads) head.profile.resize(static_cast<std::size_t>(T));
+  for (PatternSums::Head& head : total.heads) head.profile.resize(T);
   in_chunks(walk.draws, workers, total, done, [&](Index first, Index last, PatternSums& sums) {
     const auto size = static_cast<std::size_t>(T * C);
-    std::vector<Real> x(size), xw(size), y(size), pattern(static_cast<std::size_t>(T * T));
+    std::vector<Real> x(size), xw(size), y(size), pattern(T * T);
     for (Index draw = first; draw < last; ++draw) {
       draw_tokens(walk, draw, x.data());
       for (std::size_t h = 0; h < heads.size(); ++h) {
@@ -307,8 +307,8 @@ std::vector<SoftmaxStatistics> simulate_softmax(const RandomWalk& walk, const He
         std::array<double, 4> mass{};
         for (Index t = 0; t < T; ++t) {
           const double a = static_cast<double>(row[t]);
-          mass[static_cast<std::size_t>(4 * t / T)] += a;
-          head.profile[static_cast<std::size_t>(t)].add(a);
+          mass[4 * t / T] += a;
+          head.profile[t].add(a);
         }
         for (std::size_t q = 0; q < 4; ++q) head.quarters[q].add(mass[q]);
         head.last_rows.insert(head.last_rows.end(), row, row + T);

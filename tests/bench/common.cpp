@@ -50,11 +50,9 @@ Times time(double seconds, const std::function<void()>& call) {
 }
 
 double time_together(Index count, double seconds, const std::function<void(Index)>& call) {
-  std::vector<double> medians(static_cast<std::size_t>(count));
+  std::vector<double> medians(count);
   Workers workers(count);
-  workers.run([&](Index worker) {
-    medians[static_cast<std::size_t>(worker)] = time(seconds, [&] { call(worker); }).median();
-  });
+  workers.run([&](Index worker) { medians[worker] = time(seconds, [&] { call(worker); }).median(); });
   return *std::max_element(medians.begin(), medians.end());
 }
 
@@ -257,7 +255,7 @@ double sgemm_seconds(const std::vector<Product>& products, Index workers) {
     for (Index worker = 0; worker < workers; ++worker)
       operands.push_back({Buffer(p.m * p.k), Buffer(p.k * p.n), Buffer(p.m * p.n)});
     const double seconds = time_together(workers, 0.15, [&](Index worker) {
-      Operands& o = operands[static_cast<std::size_t>(worker)];
+      Operands& o = operands[worker];
       cblas_sgemm(CblasRowMajor, p.transpose_a ? CblasTrans : CblasNoTrans,
                   p.transpose_b ? CblasTrans : CblasNoTrans, static_cast<blasint>(p.m),
                   static_cast<blasint>(p.n), static_cast<blasint>(p.k), 1, o.a.data(),

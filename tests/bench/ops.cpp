@@ -232,7 +232,7 @@ std::vector<std::string> measure(const Op& op) {
                            tape.reset();
                            y = op.call();
                          }).median();
-  std::vector<Real> seed(static_cast<std::size_t>(y.size()));
+  std::vector<Real> seed(y.size());
   fill(seed.data(), y.size(), 1e-3);
   const double backward = time(patience, [&] { tape.backward(y, seed); }).median();
   std::vector<std::string> row = {op.name, op.size};
@@ -246,8 +246,7 @@ void compare_heads() {
   const Config config = config_of("A");
   const Batch batch = random_batch(config, 1);
   const Index count = batch.scored, c = config.model.channels, v = config.model.vocab;
-  std::vector<Real> x(static_cast<std::size_t>(count * c)), w(static_cast<std::size_t>(v * c)), dx = x,
-                                                                                                dw = w;
+  std::vector<Real> x(count * c), w(v * c), dx = x, dw = w;
   fill(x.data(), count * c, 1);
   fill(w.data(), v * c, 0.05);
   std::vector<std::vector<std::string>> rows = {{"precision", "logits kept, ms", "recomputed, ms", "ratio"}};

@@ -31,7 +31,7 @@ const std::vector<Kind> kinds = {{"bf16", "#c2410c", 0x1p-7},
 double error_of(const char* precision, Index k, double decades, bool cancels, std::uint64_t draw) {
   constexpr Index n = 64;
   const Random random{draw, stream_of(Purpose::test), static_cast<std::uint64_t>(k)};
-  std::vector<float> a(static_cast<std::size_t>(n * k)), b(a.size()), c(static_cast<std::size_t>(n * n));
+  std::vector<float> a(n * k), b(a.size()), c(n * n);
   const auto number = [&](std::uint64_t i) {
     const double sign = random.uniform(4 * i) < 0.5 ? -1 : 1;
     const double size = std::pow(10.0, -decades * random.uniform(4 * i + 1));
@@ -57,13 +57,11 @@ double error_of(const char* precision, Index k, double decades, bool cancels, st
     for (Index j = 0; j < n; ++j) {
       double exact = 0, size = 0;
       for (Index l = 0; l < k; ++l) {
-        const double term = static_cast<double>(a[static_cast<std::size_t>(i * k + l)]) *
-                            static_cast<double>(b[static_cast<std::size_t>(j * k + l)]);
+        const double term = static_cast<double>(a[i * k + l]) * static_cast<double>(b[j * k + l]);
         exact += term;
         size += std::fabs(term);
       }
-      worst = std::max(worst,
-                       std::fabs(static_cast<double>(c[static_cast<std::size_t>(i * n + j)]) - exact) / size);
+      worst = std::max(worst, std::fabs(static_cast<double>(c[i * n + j]) - exact) / size);
     }
   }
   return worst;

@@ -26,7 +26,7 @@ double milliseconds(int repeats, const std::function<void()>& call) {
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   }
   std::nth_element(times.begin(), times.begin() + repeats / 2, times.end());
-  return times[static_cast<std::size_t>(repeats / 2)];
+  return times[repeats / 2];
 }
 
 void bench() {
@@ -34,7 +34,7 @@ void bench() {
   Config config;
   apply_preset(config, "story");
   const Corpus corpus = builtin_corpus(1, 200'000, 20'000);
-  config.model.vocab = corpus.tokenizer.vocab_size();
+  config.model.vocab = corpus.tokenizer->vocab_size();
   Workers workers(std::max(1u, std::thread::hardware_concurrency()));
   Trainer trainer(config, workers);
   const auto windows = Registry<TrainWindows>::make(config.windows, corpus.train, corpus.first_input,

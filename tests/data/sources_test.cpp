@@ -19,11 +19,11 @@ TEST_CASE("every data source that needs no file: the same corpus each time, ids 
     const Corpus corpus = source->load(name), again = data_source(name, {})->load(name);
     CHECK(corpus.fingerprint() == again.fingerprint());
     CHECK(corpus.first_input >= 0);
-    CHECK(corpus.first_input < corpus.tokenizer.vocab_size());
+    CHECK(corpus.first_input < corpus.tokenizer->vocab_size());
     for (const Split* split : {&corpus.train, &corpus.valid}) {
       REQUIRE(split->size() > 0);
       CHECK(std::all_of(split->ids.begin(), split->ids.end(),
-                        [&](std::int32_t id) { return 0 <= id && id < corpus.tokenizer.vocab_size(); }));
+                        [&](std::int32_t id) { return 0 <= id && id < corpus.tokenizer->vocab_size(); }));
       CHECK((split->floor_nats.empty() || std::ssize(split->floor_nats) == split->size()));
       CHECK(std::all_of(split->floor_nats.begin(), split->floor_nats.end(), [](float x) { return x >= 0; }));
       CHECK((split->scored.empty() || std::ssize(split->scored) == split->size()));
@@ -39,8 +39,11 @@ TEST_CASE("what is no source's name is a path", "[data]") {
   CHECK(contains(data_source("no/such/file", {})->missing("no/such/file"), "there is no no/such/file"));
   check_throws([] { data_source("no/such/file", {})->load("no/such/file"); }, {"no such file or folder"});
   OptionValues options;
-  options.set("max-vocabulary", 100);
-  check_throws([&] { data_source("some/file", options); }, {"--max-vocabulary", "--tokens words"});
+  options.set("tokens", "words");
+  options.set("max-vocabulary", 3);
+  check_throws([&] { data_source("some/file", options); }, {"--max-vocabulary", "at least 5"});
+  options.set("tokens", "wrods");
+  check_throws([&] { data_source("some/file", options); }, {"--tokens", "wrods", "did you mean words?"});
 }
 
 TEST_CASE("copying: what is scored is what can be known", "[data]") {
@@ -51,7 +54,7 @@ TEST_CASE("copying: what is scored is what can be known", "[data]") {
       options.set("copy-length", n);
       options.set("copy-symbols", symbols);
       const Corpus corpus = data_source("copy", options)->load("copy");
-      CHECK(corpus.tokenizer.vocab_size() == symbols + 2);
+      CHECK(corpus.tokenizer->vocab_size() == symbols + 2);
       const Split& text = corpus.valid;
       double nats = 0;
       std::map<std::int32_t, double> counts;
@@ -72,8 +75,8 @@ TEST_CASE("copying: what is scored is what can be known", "[data]") {
           if (text.is_scored(static_cast<Index>(begin + i)))
             nats += static_cast<double>(text.floor_nats[begin + i]);
         }
-        CHECK(corpus.tokenizer.decode({&text.ids[begin + k], 1}) == ">");
-        CHECK(corpus.tokenizer.decode({&text.ids[begin + 2 * k + 1], 1}) == "\n");
+        CHECK(corpus.tokenizer->decode({&text.ids[begin + k], 1}) == ">");
+        CHECK(corpus.tokenizer->decode({&text.ids[begin + 2 * k + 1], 1}) == "\n");
       }
       CHECK(nats == 0);
       // All symbols come, about as often as each other.
@@ -103,8 +106,7 @@ TEST_CASE("what a source does not score is in no target, and in no floor", "[dat
       Registry<TrainWindows>::make("random", corpus.train, corpus.first_input, 16, std::uint64_t{1}, options);
   train->fill(batch, 0, 5);
   for (Index row = 0; row < 5; ++row)
-    for (Index t = 0; t < 16; ++t)
-      CHECK((batch.targets[static_cast<std::size_t>(row * 16 + t)] == -1) == (t % 8 < 4));
+    for (Index t = 0; t < 16; ++t) CHECK((batch.targets[row * 16 + t] == -1) == (t % 8 < 4));
   // Who sees no context knows of a symbol its share of the copies, and their ends.
   const double unigram = unigram_nats(corpus.train, corpus.valid);
   CHECK(unigram == Approx(0.75 * std::log(16 / 0.75) + 0.25 * std::log(4)).epsilon(2e-3));

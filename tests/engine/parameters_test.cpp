@@ -57,7 +57,7 @@ TEST_CASE("the second building binds to values and to a worker's gradients", "[p
   build(nullptr);
   parameters.allocate();
   parameters.initialise(1);
-  std::vector<Real> gradients(static_cast<std::size_t>(parameters.flat_size()));
+  std::vector<Real> gradients(parameters.flat_size());
   const Tensor bound = build(gradients.data());
   const Index offset = parameters.list()[1].offset;
   CHECK(bound.data == parameters.values() + offset);
@@ -190,12 +190,12 @@ TEST_CASE("every worker is called once a round, with its own number", "[workers]
   for (Index count : {1, 2, 3, 8}) {
     Workers workers(count);
     CHECK(workers.count() == count);
-    std::vector<std::atomic<int>> calls(static_cast<std::size_t>(count));
+    std::vector<std::atomic<int>> calls(count);
     const std::thread::id here = std::this_thread::get_id();
     bool first_is_here = false;
     for (int round = 1; round <= 50; ++round) {
       workers.run([&](Index worker) {
-        ++calls[static_cast<std::size_t>(worker)];
+        ++calls[worker];
         if (worker == 0) first_is_here = std::this_thread::get_id() == here;
       });
       for (const auto& c : calls) REQUIRE(c == round);

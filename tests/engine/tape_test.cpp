@@ -302,7 +302,7 @@ TEST_CASE("dropout does not depend on how the batch is divided among workers", "
 
 // Which elements of ones are kept: 0 or 1 / (1 - p).
 Values mask(Index n, double p) {
-  Leaf ones({n}, Values(static_cast<std::size_t>(n), Real(1)));
+  Leaf ones({n}, Values(n, Real(1)));
   return values_of(dropout(ones.tensor(), p));
 }
 

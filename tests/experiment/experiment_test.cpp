@@ -244,7 +244,7 @@ TEST_CASE("a page of a plan shows verdicts, differences and what failed", "[expe
   }
   for (const char* id :
        {"small-valid-loss", "small-valid-loss-against-baseline", "small-difference-valid-loss",
-        "small-attn-profile-profile", "small-attention-maps", "small-eigenvalues"}) {
+        "small-attn-profile-profile", "small-attn-map-map", "small-eigenvalues"}) {
     INFO(id);
     CHECK(csv.contains(id));
   }

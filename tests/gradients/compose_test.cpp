@@ -32,7 +32,7 @@ void each_place(const Shape& shape, const std::function<void(const Place&)>& vis
   for (Index i = 0; i < shape.size(); ++i) {
     Index rest = i;
     for (int axis = shape.rank - 1; axis >= 0; --axis) {
-      place[static_cast<std::size_t>(axis)] = rest % shape[axis];
+      place[axis] = rest % shape[axis];
       rest /= shape[axis];
     }
     visit(place);
@@ -44,7 +44,7 @@ void each_place(const Shape& shape, const std::function<void(const Place&)>& vis
 Real number(const Tensor& x, const Place& place, const Shape& shape) {
   Index at = 0;
   for (int axis = 0; axis < x.shape.rank; ++axis) {
-    const Index p = place[static_cast<std::size_t>(axis + shape.rank - x.shape.rank)];
+    const Index p = place[axis + shape.rank - x.shape.rank];
     at = at * x.shape[axis] + (x.shape[axis] == 1 ? 0 : p);
   }
   return x.data[at];
@@ -60,7 +60,7 @@ Values loop(const Shape& shape, const std::function<Real(const Place&)>& f) {
 }
 
 Place with(Place place, int axis, Index at) {
-  place[static_cast<std::size_t>(axis)] = at;
+  place[axis] = at;
   return place;
 }
 
@@ -238,7 +238,7 @@ TEST_CASE("slices, joins, gathers and reductions are loops", "[compose]") {
     for (int axis = 0; axis < shape.rank; ++axis) {
       INFO(shape.str() << ", axis " << axis);
       const Index n = shape[axis], last = n - 1;
-      const auto at = [axis](const Place& p) { return p[static_cast<std::size_t>(axis)]; };
+      const auto at = [axis](const Place& p) { return p[axis]; };
 
       const Index first = n / 3, count = n - first;
       Shape expected = shape;
@@ -258,13 +258,12 @@ TEST_CASE("slices, joins, gathers and reductions are loops", "[compose]") {
       expected[axis] = 4;
       const Tensor gathered = gather(x, axis, ids);
       CHECK(gathered.shape == expected);
-      CHECK(values_of(gathered) == loop(expected, [&](const Place& p) {
-              return number(x, with(p, axis, ids[static_cast<std::size_t>(at(p))]));
-            }));
+      CHECK(values_of(gathered) ==
+            loop(expected, [&](const Place& p) { return number(x, with(p, axis, ids[at(p)])); }));
 
       Shape removed;
       for (int i = 0; i < shape.rank; ++i) {
-        if (i != axis) removed.dims[static_cast<std::size_t>(removed.rank++)] = shape[i];
+        if (i != axis) removed.dims[removed.rank++] = shape[i];
       }
       const bool scalar = removed.rank == 0;
       if (scalar) removed = {1};

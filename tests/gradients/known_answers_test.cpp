@@ -45,7 +45,7 @@ TEST_CASE("layer_norm: mean 0 and variance 1, then gain and bias; rms_norm: mean
   const Index rows = 20, c = 31;
   Leaf x({rows, c}, 2);
   for (Real& v : x.values) v = 3 * v - 40;
-  Leaf ones({c}, Values(static_cast<std::size_t>(c), 1.0)), gain({c}, 3), bias({c}, 4);
+  Leaf ones({c}, Values(c, 1.0)), gain({c}, 3), bias({c}, 4);
   Tape tape;
   Tape::Scope scope(tape);
   const Tensor n = layer_norm(x.tensor(), ones.tensor(), {}, 0);
@@ -58,12 +58,9 @@ TEST_CASE("layer_norm: mean 0 and variance 1, then gain and bias; rms_norm: mean
       const Index at = r * c + i;
       mean += n.data[at] / static_cast<double>(c);
       square += n.data[at] * n.data[at] / static_cast<double>(c);
-      CHECK(rms_gain.data[at] ==
-            Approx(gain.values[static_cast<std::size_t>(i)] * rms.data[at]).epsilon(1e-12));
+      CHECK(rms_gain.data[at] == Approx(gain.values[i] * rms.data[at]).epsilon(1e-12));
       rms_square += rms.data[at] * rms.data[at] / static_cast<double>(c);
-      CHECK(y.data[at] == Approx(gain.values[static_cast<std::size_t>(i)] * n.data[at] +
-                                 bias.values[static_cast<std::size_t>(i)])
-                              .epsilon(1e-12));
+      CHECK(y.data[at] == Approx(gain.values[i] * n.data[at] + bias.values[i]).epsilon(1e-12));
     }
     CHECK(std::fabs(mean) < 1e-13);
     CHECK(square == Approx(1).epsilon(1e-12));
@@ -79,7 +76,7 @@ TEST_CASE("cross_entropy: log V for uniform logits, three classes by hand", "[op
   Tape tape;
   Tape::Scope scope(tape);
   for (Index vocab : {1, 2, 65, 1000}) {
-    Leaf uniform({4, vocab}, Values(static_cast<std::size_t>(4 * vocab), 2.5));
+    Leaf uniform({4, vocab}, Values(4 * vocab, 2.5));
     const std::vector<std::int32_t> targets = {0, static_cast<std::int32_t>(vocab - 1), ignored, 0};
     const double expected = std::log(static_cast<double>(vocab));
     CHECK(std::fabs(cross_entropy(uniform.tensor(), targets, {.divisor = 3}).data[0] - expected) < 1e-12);
@@ -197,10 +194,8 @@ TEST_CASE("symmetric eigenvalues that are known", "[lapack]") {
   const Index n = 6;
   Values matrix(36, 0), expected;
   for (Index i = 0; i < n; ++i) {
-    matrix[static_cast<std::size_t>(i * n + i)] = 2;
-    if (i)
-      matrix[static_cast<std::size_t>(i * n + i - 1)] = matrix[static_cast<std::size_t>((i - 1) * n + i)] =
-          -1;
+    matrix[i * n + i] = 2;
+    if (i) matrix[i * n + i - 1] = matrix[(i - 1) * n + i] = -1;
     expected.push_back(2 - 2 * std::cos(static_cast<double>(i + 1) * std::numbers::pi / 7));
   }
   CHECK(distance(symmetric_eigenvalues(matrix, n), expected) < 1e-14);

@@ -56,7 +56,7 @@ class Draw {
   // Any number of leading axes, then `last`.
   Shape rows_then(std::initializer_list<Index> last, Index most_axes = 2) {
     Shape shape;
-    const auto push = [&](Index n) { shape.dims[static_cast<std::size_t>(shape.rank++)] = n; };
+    const auto push = [&](Index n) { shape.dims[shape.rank++] = n; };
     const Index axes = size(0, most_axes);
     if (is(no_rows)) {
       push(0);
@@ -110,8 +110,7 @@ class Draw {
 // The last axes of a shape, at least one.
 Shape suffix(const Shape& shape, int axes) {
   Shape end;
-  for (int i = shape.rank - axes; i < shape.rank; ++i)
-    end.dims[static_cast<std::size_t>(end.rank++)] = shape[i];
+  for (int i = shape.rank - axes; i < shape.rank; ++i) end.dims[end.rank++] = shape[i];
   return end;
 }
 
@@ -456,7 +455,7 @@ Trial axis_trial(Tensor (*op)(const Tensor&, int), Draw& draw, bool of_nothing) 
 Trial eigenvalues_trial(Draw& draw, bool pairs, bool weighted) {
   const Index n = draw.is(Draw::no_rows) ? 0 : draw.is(Draw::large) ? 8 : draw.channels();
   GradcheckInput m = draw.normal({n, n}, 0.1);
-  for (Index i = 0; i < n; ++i) m.values[static_cast<std::size_t>(i * n + i)] += Real(n - i);
+  for (Index i = 0; i < n; ++i) m.values[i * n + i] += Real(n - i);
   for (Index i = 0; pairs && i + 1 < n; i += 2) {
     const auto at = static_cast<std::size_t>(i * n + i), next = at + static_cast<std::size_t>(n + 1);
     m.values[next] = m.values[at];
@@ -475,14 +474,14 @@ Trial eigenvalues_trial(Draw& draw, bool pairs, bool weighted) {
 Trial symmetric_eigenvalues_trial(Draw& draw) {
   const Index n = draw.is(Draw::no_rows) ? 0 : draw.is(Draw::large) ? 8 : draw.channels();
   GradcheckInput a = draw.normal({n, n}, 0.1);
-  for (Index i = 0; i < n; ++i) a.values[static_cast<std::size_t>(i * n + i)] += Real(i);
+  for (Index i = 0; i < n; ++i) a.values[i * n + i] += Real(i);
   return unary(symmetric_eigenvalues, std::move(a));
 }
 
 Trial singular_values_trial(Draw& draw) {
   const Index m = draw.is(Draw::no_rows) ? 0 : draw.size(1, 6), n = draw.channels();
   GradcheckInput a = draw.normal({m, n}, 0.1);
-  for (Index i = 0; i < std::min(m, n); ++i) a.values[static_cast<std::size_t>(i * n + i)] += Real(i + 1);
+  for (Index i = 0; i < std::min(m, n); ++i) a.values[i * n + i] += Real(i + 1);
   return unary(singular_values, std::move(a));
 }
 
@@ -775,7 +774,7 @@ TEST_CASE("causal_attention is the composition of the ops that define it", "[ops
     Tape tape;
     Tape::Scope scope(tape);
 
-    std::vector<Real> pattern(static_cast<std::size_t>(s.batch * s.heads * s.tokens * s.tokens), Real(7));
+    std::vector<Real> pattern(s.batch * s.heads * s.tokens * s.tokens, Real(7));
     std::vector<Real> logits = pattern;
     const Tensor fused = causal_attention(q.tensor(), k.tensor(), v.tensor(), s.heads, factor,
                                           {logits.data(), pattern.data()});
@@ -831,8 +830,8 @@ TEST_CASE("fused ops and their plain twins compute the same", "[ops]") {
                              Shape{channels, width}, Shape{channels}, Shape{vocab, channels}})
     fused.emplace_back(shape, seed++);
   std::vector<Leaf> plain = fused;
-  std::vector<Real> pattern(static_cast<std::size_t>(sequences * 3 * tokens * tokens), Real(7)),
-      logits = pattern, twin = pattern, twin_logits = pattern;
+  std::vector<Real> pattern(sequences * 3 * tokens * tokens, Real(7)), logits = pattern, twin = pattern,
+                                                                       twin_logits = pattern;
   CHECK(all(fused_ops(), fused, logits, pattern) ==
         Approx(all(plain_ops(), plain, twin_logits, twin)).epsilon(1e-12));
   CHECK(distance(pattern, twin) < 1e-12);
@@ -1001,7 +1000,7 @@ TEST_CASE("linear_cross_entropy: a NaN or infinite logit shows in the loss, kept
     for (const Index at : {0, 700, 1099}) {  // a class of each block
       for (const Real bad : {std::numeric_limits<Real>::quiet_NaN(), std::numeric_limits<Real>::infinity()}) {
         Leaf x({rows, channels}, 1), w({vocab, channels}, 2);
-        w.values[static_cast<std::size_t>(at * channels)] = bad;
+        w.values[at * channels] = bad;
         Tape tape;
         const Tape::Scope scope(tape);
         CHECK_FALSE(

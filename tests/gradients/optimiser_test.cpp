@@ -34,14 +34,14 @@ struct Weights {
     b.parameter_of(Parameter::Kind::head, "unembed.weight", {7, 4}, Init::normal(1));
     parameters.allocate();
     parameters.initialise(5);
-    gradients.resize(static_cast<std::size_t>(parameters.flat_size()));
+    gradients.resize(parameters.flat_size());
   }
   // Others every step.
   void draw_gradients(Index step) {
     const Random random{8, stream_of(Purpose::test), static_cast<std::uint64_t>(step)};
     for (const Parameter& p : parameters.list())
       for (Index i = p.offset; i < p.offset + p.shape.size(); ++i)
-        gradients[static_cast<std::size_t>(i)] = p.trained ? random.normal(static_cast<std::uint64_t>(i)) : 0;
+        gradients[i] = p.trained ? random.normal(static_cast<std::uint64_t>(i)) : 0;
   }
   void step(Optimiser& optimiser, Index workers, Index step, double rate, double clip = 1) {
     draw_gradients(step);

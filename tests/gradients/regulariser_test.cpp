@@ -71,11 +71,11 @@ RegulariserOptions locater(const std::string& scale, double strength, double hol
 // W = W_Q W_K^T of a head, d x d, as nothing but a test may form it.
 std::vector<double> full(const QKProduct& p) {
   const Index d = p.width();
-  std::vector<double> w(static_cast<std::size_t>(d * d));
+  std::vector<double> w(d * d);
   for (Index i = 0; i < d; ++i) {
     for (Index j = 0; j < d; ++j) {
       for (Index r = 0; r < p.rank(); ++r) {
-        w[static_cast<std::size_t>(i * d + j)] +=
+        w[i * d + j] +=
             static_cast<double>(p.query.data[r * d + i]) * static_cast<double>(p.key.data[r * d + j]);
       }
     }
@@ -166,7 +166,7 @@ int check_gradient(Fixture& f) {
       x = at - h;
       const double down = f.value();
       x = at;
-      const double analytic = static_cast<double>(gradient[static_cast<std::size_t>(i)]);
+      const double analytic = static_cast<double>(gradient[i]);
       const double numeric = (up - down) / (2 * static_cast<double>(h));
       REQUIRE(std::fabs(analytic - numeric) <= 1e-6 * std::max(1.0, std::fabs(numeric)));
       moved += analytic != 0;

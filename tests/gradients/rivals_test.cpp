@@ -127,16 +127,15 @@ TEST_CASE("qk() and the pattern agree wherever nothing is left out", "[rivals]")
     REQUIRE(products.size() == 2);
     Values expected;
     each_entry(2, 2, 5, [&](Index b, Index h, Index i, Index t) {
-      const QKProduct& product = products[static_cast<std::size_t>(h)];
+      const QKProduct& product = products[h];
       CHECK(product.left_out == "the norm's gain before");
       const auto logit = [&](Index key_token) {
         double total = 0;  // <W_Q^T x_i, W_K^T x_t>
         for (Index r = 0; r < d; ++r) {
           double asked = 0, offered = 0;
           for (Index j = 0; j < c; ++j) {
-            asked += product.query.data[r * c + j] * x.values[static_cast<std::size_t>((b * 5 + i) * c + j)];
-            offered +=
-                product.key.data[r * c + j] * x.values[static_cast<std::size_t>((b * 5 + key_token) * c + j)];
+            asked += product.query.data[r * c + j] * x.values[(b * 5 + i) * c + j];
+            offered += product.key.data[r * c + j] * x.values[(b * 5 + key_token) * c + j];
           }
           total += asked * offered;
         }
@@ -173,8 +172,8 @@ TEST_CASE("sigma-reparam: effective weights have the spectral norm gamma", "[riv
   for (std::size_t i = 0; i < 4; ++i) layer.fill(paths[i] + ".gamma", gammas[i]);
   const auto norm_of = [&](const Values& w) { return lapack::singular_values(w, c, c).front(); };
   // Each token one axis: q and k are the transposed weights.
-  Leaf axes({c, 1, c}, Values(static_cast<std::size_t>(c * c)));
-  for (Index i = 0; i < c; ++i) axes.values[static_cast<std::size_t>(i * (c + 1))] = 1;
+  Leaf axes({c, 1, c}, Values(c * c));
+  for (Index i = 0; i < c; ++i) axes.values[i * (c + 1)] = 1;
 
   const Result started = run(layer, axes.constant());
   CHECK(norm_of(started.q) == Approx(0.5).epsilon(1e-3));  // after start() alone
@@ -318,11 +317,8 @@ TEST_CASE("softcap bounds the logits", "[rivals]") {
   double largest_raw = 0;
   each_entry(2, 2, 5, [&](Index b, Index h, Index i, Index t) {
     const auto capped = [&](Index token) {
-      const Real* q = &result.q[static_cast<std::size_t>((b * 5 + i) * 8 + h * 4)];
-      const double raw =
-          std::inner_product(q, q + 4, &result.k[static_cast<std::size_t>((b * 5 + token) * 8 + h * 4)],
-                             0.0) /
-          2;
+      const Real* q = &result.q[(b * 5 + i) * 8 + h * 4];
+      const double raw = std::inner_product(q, q + 4, &result.k[(b * 5 + token) * 8 + h * 4], 0.0) / 2;
       largest_raw = std::max(largest_raw, std::fabs(raw));
       return 1.5 * std::tanh(raw / 1.5);
     };
@@ -464,10 +460,10 @@ TEST_CASE("mimetic: W_Q W_K^T is the best product of rank D for 0.7 (Z + I)", "[
   Layer layer("mimetic", config);
   const Random random{7, stream_of(Purpose::test), 1};  // as Layer gives it
   for (Index head = 0; head < 4; ++head) {
-    Values wanted(static_cast<std::size_t>(c * c)), rest = wanted;
+    Values wanted(c * c), rest = wanted;
     double trace = 0, squares = 0;
-    const QKProduct product = layer.attention->qk()[static_cast<std::size_t>(head)];
-    Values made(static_cast<std::size_t>(c * c));
+    const QKProduct product = layer.attention->qk()[head];
+    Values made(c * c);
     for (Index i = 0; i < c; ++i) {
       for (Index j = 0; j < c; ++j) {
         const auto at = static_cast<std::size_t>(i * c + j);
@@ -516,8 +512,8 @@ TEST_CASE("trace-start: every head has the trace that was asked for", "[rivals]"
     config.options.set("start-trace", wanted);
     Layer layer("trace-start", config);
     for (Index head = 0; head < 2; ++head) {
-      const QKProduct now = layer.attention->qk()[static_cast<std::size_t>(head)];
-      const QKProduct before = softmax.attention->qk()[static_cast<std::size_t>(head)];
+      const QKProduct now = layer.attention->qk()[head];
+      const QKProduct before = softmax.attention->qk()[head];
       CHECK(std::fabs(now.trace() - wanted) < 1e-12);
       // One step along the gradient, the same for both; the shorter one of the two that lead there.
       const double step = (now.query.data[0] - before.query.data[0]) / before.key.data[0];

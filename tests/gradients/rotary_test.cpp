@@ -70,12 +70,12 @@ TEST_CASE("rotary: logits are the product at the offset of query and key", "[rot
         for (Index i = 0; i < at.rank(); ++i) {
           double q = 0, k = 0;
           for (Index c = 0; c < at.width(); ++c) {
-            q += at.query.data[i * at.width() + c] * x[static_cast<std::size_t>(n * at.width() + c)];
-            k += at.key.data[i * at.width() + c] * x[static_cast<std::size_t>(t * at.width() + c)];
+            q += at.query.data[i * at.width() + c] * x[n * at.width() + c];
+            k += at.key.data[i * at.width() + c] * x[t * at.width() + c];
           }
           expected += q * k;
         }
-        CHECK(logits[static_cast<std::size_t>((w.head * tokens + n) * tokens + t)] ==
+        CHECK(logits[(w.head * tokens + n) * tokens + t] ==
               Approx(w.logit_scale * expected).epsilon(1e-10).margin(1e-12));
       }
     }
@@ -104,7 +104,7 @@ TEST_CASE("rotary: spectra by offset", "[rotary]") {
     return total;
   };
   for (Index i = 0; i < half; ++i) {
-    const double angle = 3 * w.frequencies[static_cast<std::size_t>(i)];
+    const double angle = 3 * w.frequencies[i];
     expected += std::cos(angle) * (row(w.query, i, w.key, i) + row(w.query, i + half, w.key, i + half)) +
                 std::sin(angle) * (row(w.query, i, w.key, i + half) - row(w.query, i + half, w.key, i));
   }
@@ -144,10 +144,8 @@ TEST_CASE("rotary with no other positions: moved text has the same logits; softm
   for (Index head = 0; head < 2; ++head)
     for (Index n = 0; n < left; ++n)
       for (Index t = 0; t <= n; ++t)
-        CHECK(moved[static_cast<std::size_t>((head * left + n) * left + t)] ==
-              Approx(whole[static_cast<std::size_t>((head * tokens + n + 4) * tokens + t + 4)])
-                  .epsilon(1e-9)
-                  .margin(1e-11));
+        CHECK(moved[(head * left + n) * left + t] ==
+              Approx(whole[(head * tokens + n + 4) * tokens + t + 4]).epsilon(1e-9).margin(1e-11));
   // The last token of "a b c" and of "b a c" has the same set before it: alike without positions, not with.
   for (const char* attention : {"softmax", "rotary"}) {
     Model either(attention);

@@ -19,8 +19,7 @@ Batch first_token_batch(std::uint64_t step, Index sequences) {
   const Random random{9, stream_of(Purpose::test), step};
   for (Index i = 0; i < sequences * context; ++i) {
     batch.inputs.push_back(static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(i), vocab)));
-    batch.targets.push_back(i % context == 0 ? ignored
-                                             : batch.inputs[static_cast<std::size_t>(i / context * context)]);
+    batch.targets.push_back(i % context == 0 ? ignored : batch.inputs[i / context * context]);
   }
   batch.scored = sequences * (context - 1);
   return batch;

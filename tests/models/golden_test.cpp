@@ -61,7 +61,7 @@ struct Golden {
   }
 
   std::vector<Real> expected(const std::string& name, Index size) const {
-    std::vector<Real> values(static_cast<std::size_t>(size));
+    std::vector<Real> values(size);
     file.read(name, values);
     return values;
   }

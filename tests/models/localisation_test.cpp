@@ -133,18 +133,15 @@ TEST_CASE("localisation: logits of a mirrored walk under -W are mirrored logits"
   // T -> infinity.)
   const Index T = 9, C = 5;
   const RandomWalk walk{T, C, false, 2, 4};
-  std::vector<Real> x(static_cast<std::size_t>(T * C));
+  std::vector<Real> x(T * C);
   draw_tokens(walk, 1, x.data());
   const std::vector<double> w = make_matrix("general", C, C, {2, 3, 8, 1}, 1).product();
-  const auto token = [&](Index t, Index c) {
-    return t == 0 ? 0.0 : static_cast<double>(x[static_cast<std::size_t>((t - 1) * C + c)]);
-  };
+  const auto token = [&](Index t, Index c) { return t == 0 ? 0.0 : static_cast<double>(x[(t - 1) * C + c]); };
   const auto mirrored = [&](Index t, Index c) { return token(T, c) - token(T - t, c); };
   const auto logit = [&](const auto& tokens, Index t) {
     double sum = 0;
     for (Index i = 0; i < C; ++i) {
-      for (Index j = 0; j < C; ++j)
-        sum += tokens(T, i) * w[static_cast<std::size_t>(i * C + j)] * tokens(t, j);
+      for (Index j = 0; j < C; ++j) sum += tokens(T, i) * w[i * C + j] * tokens(t, j);
     }
     return sum;
   };
@@ -221,8 +218,7 @@ TEST_CASE("localisation: matrices have the moments that they promise", "[localis
       CHECK(w.query.size() == static_cast<std::size_t>(d * c.rank));
       if (std::string(c.kind) == "symmetric") {
         for (Index i = 0; i < d * d; ++i) {
-          CHECK(std::fabs(product[static_cast<std::size_t>(i)] -
-                          product[static_cast<std::size_t>(i % d * d + i / d)]) < 1e-12);
+          CHECK(std::fabs(product[i] - product[i % d * d + i / d]) < 1e-12);
         }
       }
     }
@@ -272,7 +268,7 @@ TEST_CASE("localisation: the surrogate's activity agrees with the formula", "[lo
                                                   {0, 0, .46, 1, .55, .04, 0}};
   for (std::size_t i = 0; i < cases.size(); ++i) {
     for (Index t = 1; t <= 64; ++t) {
-      const Estimate& e = rows[i].rho[static_cast<std::size_t>(t - 1)];
+      const Estimate& e = rows[i].rho[t - 1];
       INFO("case " << i << " site " << t);
       // Beyond chance: logits are not quite normal, which makes up to 0.027 where W is a multiple of 1 (case
       // 3).

@@ -31,7 +31,7 @@ void compare(Config config) {
   }
   config.steps = 60;
   const Corpus corpus = builtin_corpus(1, 50'000, 4'000);
-  config.model.vocab = corpus.tokenizer.vocab_size();
+  config.model.vocab = corpus.tokenizer->vocab_size();
   const auto windows = Registry<TrainWindows>::make("random", corpus.train, corpus.first_input,
                                                     config.model.context, std::uint64_t{1}, OptionValues{});
   const ValidationWindows valid(corpus.valid, corpus.first_input, config.model.context);

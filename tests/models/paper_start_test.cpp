@@ -29,7 +29,7 @@ double inner(const Tensor& a, const Tensor& b) {
 // The inner products of the rows of a weight [out, in]: [out, out].
 std::vector<Real> gram(const Tensor& w) {
   const Index out = w.shape[0], in = w.shape[1];
-  std::vector<Real> product(static_cast<std::size_t>(out * out));
+  std::vector<Real> product(out * out);
   blas::gemm(blas::Op::as_is, blas::Op::transposed, out, out, in, 1, w.data, in, w.data, in, 0,
              product.data(), out);
   return product;
@@ -83,14 +83,14 @@ TEST_CASE("the loss and the attention entropy of the paper's model at its start,
     WARN("skipped: no folder " << path << " (data/fetch wikitext-2, or set EIGENFORMER_DATA)");
     return;
   }
-  const Corpus corpus = load_corpus(path, Tokenizer::Kind::words);
+  const Corpus corpus = load_corpus(path, "words");
   // Every sixth block: neighbouring blocks repeat each other's words, so that few of them tell little.
   Split spread;
   for (Index block = 0; (block + 1) * 512 <= corpus.valid.size(); block += 6) {
     const auto first = corpus.valid.ids.begin() + block * 512;
     spread.ids.insert(spread.ids.end(), first, first + 512);
   }
-  REQUIRE(corpus.tokenizer.vocab_size() == 33'280);
+  REQUIRE(corpus.tokenizer->vocab_size() == 33'280);
   const ValidationWindows windows(spread, corpus.first_input, 512);
   Workers threads(2);
   double mean_loss = 0;

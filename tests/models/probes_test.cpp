@@ -137,18 +137,18 @@ double value(const Reading& r, const std::string& tensor) {
 }
 
 std::vector<Real> identity(Index n, Real times = 1) {
-  std::vector<Real> matrix(static_cast<std::size_t>(n * n));
-  for (Index i = 0; i < n; ++i) matrix[static_cast<std::size_t>(i * n + i)] = times;
+  std::vector<Real> matrix(n * n);
+  for (Index i = 0; i < n; ++i) matrix[i * n + i] = times;
   return matrix;
 }
 
 // A causal pattern of one head, row n given by a function of (n, t), both from 1.
 template <class Weight>
 std::vector<Real> causal(Index tokens, Weight weight) {
-  std::vector<Real> pattern(static_cast<std::size_t>(tokens * tokens));
+  std::vector<Real> pattern(tokens * tokens);
   for (Index n = 1; n <= tokens; ++n) {
     for (Index t = 1; t <= n; ++t) {
-      pattern[static_cast<std::size_t>((n - 1) * tokens + t - 1)] = Real(weight(n, t));
+      pattern[(n - 1) * tokens + t - 1] = Real(weight(n, t));
     }
   }
   return pattern;
@@ -582,7 +582,7 @@ TEST_CASE("grad.norm and update.ratio", "[probes]") {
     World world({.channels = 2, .attention = attention});
     CHECK(world.read("grad.norm").scalars.empty());
     CHECK(world.read("update.ratio").scalars.empty());
-    std::vector<Real> gradients(static_cast<std::size_t>(world.parameters.flat_size())), before = gradients;
+    std::vector<Real> gradients(world.parameters.flat_size()), before = gradients;
     std::size_t trained = 0;
     for (const Parameter& p : world.parameters.list()) {
       trained += p.trained;
@@ -758,7 +758,7 @@ std::vector<Real> sum_of(const Tensor& a, const Tensor& b) {
 std::vector<Real> mixed(const Tensor& pattern, const Tensor& v) {
   const Index batch = v.shape[0], tokens = v.shape[1], channels = v.shape[2], heads = pattern.shape[1],
               dim = channels / heads;
-  std::vector<Real> z(static_cast<std::size_t>(v.size()));
+  std::vector<Real> z(v.size());
   for (Index b = 0; b < batch; ++b)
     for (Index n = 0; n < tokens; ++n)
       for (Index c = 0; c < channels; ++c) {
@@ -766,7 +766,7 @@ std::vector<Real> mixed(const Tensor& pattern, const Tensor& v) {
         for (Index t = 0; t <= n; ++t)
           sum += static_cast<double>(pattern.data[((b * heads + c / dim) * tokens + n) * tokens + t]) *
                  static_cast<double>(v.data[(b * tokens + t) * channels + c]);
-        z[static_cast<std::size_t>((b * tokens + n) * channels + c)] = static_cast<Real>(sum);
+        z[(b * tokens + n) * channels + c] = static_cast<Real>(sum);
       }
   return z;
 }

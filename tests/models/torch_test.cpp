@@ -29,7 +29,7 @@ void compare(Config config, double tolerance = 1e-4) {
   config.model.dropout = 0;  // the masks of two generators cannot agree
   config.steps = 50;
   const Corpus corpus = builtin_corpus(1, 20'000, 1'000);
-  config.model.vocab = corpus.tokenizer.vocab_size();
+  config.model.vocab = corpus.tokenizer->vocab_size();
   const auto windows = Registry<TrainWindows>::make(config.windows, corpus.train, corpus.first_input,
                                                     config.model.context, std::uint64_t{1}, OptionValues{});
   blas::use_precision(config.precision);

@@ -274,20 +274,20 @@ TEST_CASE("report: eigenvalues by step, the last seen without a script, at most 
   put_eigenvalues(run, "00000100", {1, 1, 2, 2});
   std::string html = run.report();
   check_page(html);
-  std::string figure = figure_of(html, "eigenvalues");
+  std::string figure = figure_of(html, "qk-spectrum-eigenvalues");
   CHECK(contains(figure, "data-states=\"step 50|step 100\""));
   CHECK(contains(figure, "<output>step 100</output>"));
   CHECK(count(figure, "<g class=\"state\">") == 1);
   CHECK(count(figure, "<g class=\"state\" display=\"none\">") == 1);
   run.put("probes/qk.spectrum.eigenvalues.00000050.npy", "damaged");
-  CHECK_FALSE(contains(figure_of(run.report(), "eigenvalues"), "player"));
+  CHECK_FALSE(contains(figure_of(run.report(), "qk-spectrum-eigenvalues"), "player"));
 
   for (const char* step : {"00000001", "00000050"})
     fs::remove(run.path + "/probes/qk.spectrum.eigenvalues." + step + ".npy");
   for (int step = 200; step < 300; ++step) put_eigenvalues(run, std::to_string(step), {1, 1, 2, 2});
   html = run.report();
   check_page(html);
-  figure = figure_of(html, "eigenvalues");
+  figure = figure_of(html, "qk-spectrum-eigenvalues");
   CHECK(count(figure, "<g class=\"state") == 40);
   CHECK(contains(figure, "data-states=\"step 100|"));
   CHECK(contains(figure, "|step 299\""));
@@ -300,7 +300,7 @@ TEST_CASE("report: profile, rho and attention maps of a run that probed them") {
   fs::create_directories(run.path + "/probes");
   std::string html = run.report();
   check_page(html);
-  for (const char* id : {"site-profile", "signal-propagation", "attention-maps"})
+  for (const char* id : {"attn-profile-profile", "attn-rho-rho", "attn-map-map"})
     CHECK(figure_of(html, id) == "");
 
   const float nan = std::nanf("");
@@ -316,7 +316,7 @@ TEST_CASE("report: profile, rho and attention maps of a run that probed them") {
   }
   html = run.report();
   check_page(html);
-  for (const char* id : {"site-profile", "signal-propagation"}) {
+  for (const char* id : {"attn-profile-profile", "attn-rho-rho"}) {
     const std::string figure = figure_of(html, id);
     CHECK(contains(figure, ">layer 0 head 0<"));
     CHECK(contains(figure, ">layer 0 head 1<"));
@@ -324,20 +324,40 @@ TEST_CASE("report: profile, rho and attention maps of a run that probed them") {
     CHECK(contains(figure, "step 50, position 0.125: 0.25"));
     CHECK(contains(figure, "no number"));
   }
-  const std::string maps = figure_of(html, "attention-maps");
+  const std::string maps = figure_of(html, "attn-map-map");
   CHECK(contains(maps, "One held-out sequence at step 100."));
   CHECK(contains(maps, "layer 0 head 0,1,0.25,0.75%0A"));
 
   // What does not fit is passed over.
   write_npy(run.path + "/probes/attn.map.map.00000200.npy", {1, 1, 1, 2}, std::vector<float>{1, 0});
-  CHECK(figure_of(run.report(), "attention-maps") == "");
+  CHECK(figure_of(run.report(), "attn-map-map") == "");
   run.put("probes/attn.map.map.00000200.npy", "damaged");
-  CHECK(figure_of(run.report(), "attention-maps") == "");
+  CHECK(figure_of(run.report(), "attn-map-map") == "");
   write_npy(run.path + "/probes/attn.rho.rho.00000200.npy", {0, 3, 4}, std::vector<float>{});
   html = run.report();
   check_page(html);
-  CHECK(figure_of(html, "signal-propagation") == "");
-  CHECK(figure_of(html, "site-profile") != "");
+  CHECK(figure_of(html, "attn-rho-rho") == "");
+  CHECK(figure_of(html, "attn-profile-profile") != "");
+}
+
+TEST_CASE("report: an array that no probe here declares is drawn as its shape suggests") {
+  const Folder run;
+  run.put("config.json", "{}");
+  run.put("metrics.jsonl", R"({"step":100,"probe":"their.probe","layer":0,"head":0,"x":1})");
+  fs::create_directories(run.path + "/probes");
+  const std::vector<float> values(8, 0.5f);
+  write_npy(run.path + "/probes/their.probe.lines.00000100.npy", {1, 1, 8}, values);
+  write_npy(run.path + "/probes/their.probe.plane.00000100.npy", {1, 1, 4, 2}, values);
+  write_npy(run.path + "/probes/their.probe.square.00000100.npy", {1, 2, 2, 2}, values);
+  write_npy(run.path + "/probes/their.probe.unknown.00000100.npy", {8}, values);
+  run.put("probes/their.probe.7.npz", "of another kind");
+  run.put("probes/.00000100.npy", "without a name");
+  const std::string html = run.report();
+  check_page(html);
+  CHECK(contains(figure_of(html, "their-probe-lines"), "their.probe.lines"));
+  CHECK(contains(figure_of(html, "their-probe-plane"), "complex plane"));
+  CHECK(figure_of(html, "their-probe-square") != "");
+  CHECK(figure_of(html, "their-probe-unknown") == "");
 }
 
 TEST_CASE("report: its figures can be had as files") {

@@ -2,6 +2,7 @@
 // they read see quantity_test.cpp.)
 #include <atomic>
 
+#include "data/tokenizer.h"
 #include "models/layers.h"
 #include "models/registry.h"
 #include "tests/plans.h"
@@ -26,6 +27,27 @@ struct Damped : Norm {
 };
 
 const Registered<Norm, Damped> damped("tests-damped", "the input, divided", {damping});
+
+// A tokenizer: every nth byte, of which it knows but those of the alphabet.
+const Option<Index> stride("tests-stride", 2, at_least(1), "bytes from one token to the next");
+
+struct Strided : Tokenizer {
+  Index step;
+  explicit Strided(const OptionValues& options) : step(stride(options)) {}
+  void learn(std::span<const std::string_view>) override {
+    std::vector<std::string> tokens;
+    for (char c = ' '; c <= '~'; ++c) tokens.emplace_back(1, c);
+    set_tokens(std::move(tokens));
+  }
+  std::vector<std::int32_t> encode(std::string_view text) const override {
+    std::vector<std::int32_t> ids;
+    for (Index at = 0; at < std::ssize(text); at += step)
+      ids.push_back(std::max(find(text.substr(at, 1)), std::int32_t{0}));
+    return ids;
+  }
+  std::string line_of(const std::string& token) const override { return token; }
+  std::string token_of(std::string_view line) const override { return std::string(line); }
+};
 
 // ---- Where it is found
 
@@ -111,6 +133,37 @@ TEST_CASE("a sibling of one's own trains; its option stands in the run, an idle 
   CHECK(contains(read_file(folder / "idle/log.txt"), "warning: --tests-damping does nothing: norm is layer"));
 }
 
+TEST_CASE("a tokenizer of one's own, whose option hangs on --tokens, and that on --data", "[options]") {
+  // Known to this test alone: what holds for every tokenizer does not for this one, which loses text.
+  auto& all = Registry<Tokenizer>::entries();
+  const std::size_t before = all.size();
+  const Registered<Tokenizer, Strided> strided("tests-strided", "every nth byte", {stride});
+  const Folder folder;
+  std::string text;
+  for (int i = 0; i < 400; ++i) text += static_cast<char>('a' + i * i % 7);
+  const std::string path = folder.write("text.txt", text);
+
+  const std::string line = "--data " + path + " --tokens tests-strided --tests-stride 4";
+  const Config config = of_line(line);
+  CHECK(load_data(config).train.size() == 90);
+  CHECK(data_name(config) == path + " tests-strided 4");
+  CHECK(contains(to_json(config), "\"tokens\": \"tests-strided\",\n  \"tests-stride\": 4"));
+  Config read;
+  from_json(read, to_json(config));
+  CHECK(to_json(read) == to_json(config));
+  CHECK(idle_reason(config, "tests-stride") == "");
+  CHECK(idle_reason(of_line("--tests-stride 4 --data " + path), "tests-stride") == "tokens is chars");
+  CHECK(idle_reason(of_line("--tests-stride 4"), "tests-stride") == "data is builtin");
+  CHECK(idle_reason(config, "max-vocabulary") == "tokens is tests-strided");
+  check_throws([&] { of_line(line + " --tests-stride 0"); }, {"--tests-stride", "at least 1"});
+  check_throws([&] { of_line("--tokens tests-stride"); }, {"--tokens", "did you mean tests-strided?"});
+  Config any;
+  const FieldList fields_of_it = fields(any);
+  CHECK(fields_of_it.find("tests-stride")->group == "--tokens");
+  CHECK(contains(fields_of_it.find("tokens")->help, "chars"));
+  all.erase(all.begin() + static_cast<std::ptrdiff_t>(before), all.end());
+}
+
 TEST_CASE("an option whose name is taken is an error; siblings of one part may share one", "[options]") {
   const Option<double> mine("layers", 1, above(0), "layers"), shared("shared", 1, above(0), "of one"),
       too("shared", 5, at_least(4), "of the other");
@@ -123,10 +176,10 @@ TEST_CASE("an option whose name is taken is an error; siblings of one part may s
   const auto names = [&chosen] { return std::vector<std::string>{chosen}; };
   check_throws(
       [&] {
-        list.add_options("part", {{"a", "", {mine}, nullptr}}, names, values);
+        list.add_options({"part", "part", {{"a", "", {mine}, nullptr}}, names, {}}, values);
       },
       {"--layers", "taken"});
-  list.add_options("part", siblings, names, values);
+  list.add_options({"part", "part", siblings, names, {}}, values);
   const Field* field = list.find("shared");
   REQUIRE(field != nullptr);
   CHECK(field->help == "of a: of one (1); of b: of the other (5)");

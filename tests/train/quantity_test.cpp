@@ -33,6 +33,7 @@ void read_ells(const TextObservation& o, Reading& r) {
       r.add(layer, head, "stray", 1);
     }
   }
+  r.add_array("yards", {o.layers(), 1, 4}, std::vector<float>(4 * o.layers(), static_cast<float>(readings)));
 }
 
 const RegisteredProbe ells(
@@ -48,7 +49,8 @@ const RegisteredProbe ells(
       .joined = Quantity::Joined::largest,
       .high = 40,
       .alarm = {{.name = "out of reach", .on = 12, .off = 5, .why = "an arm ends there"}}},
-     {.key = "aside", .title = "What is aside", .unit = "spans", .detail = true}});
+     {.key = "aside", .title = "What is aside", .unit = "spans", .detail = true}},
+    {{.key = "yards", .title = "Yards of a test", .unit = "yards", .axis = "place", .note = "All alike."}});
 
 // A probe as they were before there were quantities; it reads the whole model, and its logits.
 void read_bare(const TextObservation& o, Reading& r) {
@@ -90,7 +92,7 @@ struct Watched {
     config.probe_windows = "3";
     make_folder(run.path);
     const Corpus corpus = load_data(config);
-    config.model.vocab = corpus.tokenizer.vocab_size();
+    config.model.vocab = corpus.tokenizer->vocab_size();
     write_atomically(run.file("config.json"), to_json(config));
     const ValidationWindows windows(corpus.valid, corpus.first_input, config.model.context);
     Workers workers(2);
@@ -148,6 +150,11 @@ TEST_CASE("a declared quantity is listed, written, told, drawn and compared", "[
   CHECK(watched.note.find("  ells 14  rank ") != std::string::npos);  // by order, after entropy
   CHECK(watched.note.find("  entropy ") == 0);
   CHECK(!contains(watched.note, "spans"));
+  const std::string figure = watched.file("report.html");
+  for (const char* part : {"id=\"ells-of-a-test-yards\"", "Yards of a test", ">place<", "All alike."}) {
+    INFO(part);
+    CHECK(contains(figure, part));
+  }
 
   const std::string log = watched.file("log.txt");
   CHECK(contains(log, "step 2  ALARM out of reach in layer 1: 13 is above 12"));

@@ -224,11 +224,11 @@ Batch reordered(const Batch& batch, const std::vector<Index>& order, Index more_
   other.sequences = batch.sequences;
   other.tokens = batch.tokens + more_padding;
   for (const Index row : order) {
-    const auto length = batch.lengths[static_cast<std::size_t>(row)];
+    const auto length = batch.lengths[row];
     const auto* begin = batch.inputs.data() + row * batch.tokens;
     other.inputs.insert(other.inputs.end(), begin, begin + length);
     other.inputs.insert(other.inputs.end(), static_cast<std::size_t>(other.tokens - length), 1);
-    other.begins.push_back(batch.begins[static_cast<std::size_t>(row)]);
+    other.begins.push_back(batch.begins[row]);
     other.lengths.push_back(length);
   }
   return other;
@@ -270,7 +270,7 @@ TEST_CASE("a probe reads the text and nothing else", "[training]") {
   windows.fill_spread(batch, windows.windows());
   REQUIRE(batch.sequences >= 5);
   REQUIRE(std::ranges::count(batch.lengths, batch.tokens) < batch.sequences - 1);  // there is padding
-  std::vector<Index> same(static_cast<std::size_t>(batch.sequences));
+  std::vector<Index> same(batch.sequences);
   std::iota(same.begin(), same.end(), Index{0});
   std::vector<Index> backwards(same.rbegin(), same.rend());
   std::swap(backwards[0], backwards[2]);
@@ -300,7 +300,7 @@ TEST_CASE("a probe reads the text and nothing else", "[training]") {
         Batch single = reordered(batch, {row}, 0);
         single.sequences = 1;
         single.tokens = single.lengths[0];
-        single.inputs.resize(static_cast<std::size_t>(single.tokens));
+        single.inputs.resize(single.tokens);
         parts.push_back(read(trainer, single));
         if (row > 0 && probe.name == "attn.map") parts.back().arrays.clear();  // of the first window
         if (probe.derive)

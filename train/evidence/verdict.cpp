@@ -152,7 +152,7 @@ ClaimSummary::Column column_of(const std::vector<PredictionSummary>& predictions
   std::string on;  // which tasks say what
   for (const Judgement judgement : {Judgement::holds, Judgement::contradicted, Judgement::undecided}) {
     if (count(judgement) == 0) continue;
-    on += (on.empty() ? "" : "; ") + std::string(text_of(judgement)) + " on " + list_of(tasks[judgement]);
+    on += (on.empty() ? "" : "; ") + std::string(text_of(judgement)) + " on " + enumeration(tasks[judgement]);
     if (judgement == Judgement::holds && holds < all)
       on += " (" + std::to_string(holds) + " of " + count_text(all, "task") + ")";
   }

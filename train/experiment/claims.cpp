@@ -98,8 +98,8 @@ std::vector<ClaimSummary> judge_claims(const std::vector<Summary>& given,
       if (same == claims.end())
         claims.push_back({claim, {}, {}, {}});
       else if (same->claim.says != claim.says || same->claim.source != claim.source)
-        fail(summary.plan->path + ": claim '" + claim.id + "'", "'" + claim.says + "'",
-             "'" + same->claim.says + "'", "two plans say it differently");
+        fail(summary.plan->path + ": claim '" + claim.id + "'", in_quotes(claim.says),
+             in_quotes(same->claim.says), "two plans say it differently");
     }
   }
   std::stable_partition(claims.begin(), claims.end(),
@@ -161,7 +161,7 @@ std::vector<std::string> rules(const std::vector<Summary>& given,
     lines.push_back(
         "No prediction of " +
         (afterwards.size() == with_predictions && with_predictions > 1 ? "these plans"
-                                                                       : list_of(afterwards)) +
+                                                                       : enumeration(afterwards)) +
         " has a role in its plan: roles were given afterwards, by a rule that was written down "
         "before it was applied. Measures of the spectrum of W are checks, the first other prediction "
         "of each claim is its primary, all others are secondary. The predictions themselves stood "

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "train/quantities.h"
 
@@ -215,25 +216,25 @@ std::vector<Content> curves(const PlanResults& p) {
   LineChart against = differences_of(p, "valid.loss");
   if (against.series.size() > 1) contents.push_back(draw(against));
   std::vector<Figure> small;
-  std::vector<std::string> names = {"valid.perplexity", "attn.entropy.normalised"};
+  bool of_probes = false;
+  std::vector<std::string> names = {"valid.perplexity"};
   for (const std::string& measure : p.plan->measures)
     if (std::find(names.begin(), names.end(), measure) == names.end()) names.push_back(measure);
   for (const std::string& name : names) {
     if (name == "valid.loss") continue;
     LineChart chart = chart_of(p, name);
     if (chart.series.empty()) continue;
+    const std::vector<std::string>& of_loop = loop_measures();
+    of_probes = of_probes || std::find(of_loop.begin(), of_loop.end(), name) == of_loop.end();
     chart.width = 430;
     chart.height = 230;
     small.push_back(draw(chart));
   }
   if (!small.empty()) {
-    const bool of_layers = std::any_of(small.begin(), small.end(), [&](const Figure& figure) {
-      return figure.id.starts_with(p.plan->name + "-attn") || figure.id.starts_with(p.plan->name + "-qk");
-    });
-    if (of_layers)
-      contents.emplace_back(remark(
-          "Attention and spectra: means over layers and heads; largest logits: of all heads, the mean over "
-          "layers."));
+    if (of_probes)
+      contents.emplace_back(
+          remark("What probes read: means over layers and heads; largest logits: of all heads, the mean over "
+                 "layers."));
     contents.emplace_back(small, true);
   }
   return contents;
@@ -399,25 +400,35 @@ std::vector<Content> spectra(const PlanResults& p) {
   return {};
 }
 
-// The last attention profiles: means over layers and heads, a line an arm.
+// All (array, how it is drawn) of one kind that the runs have, in the order in which they are to be drawn.
+std::vector<std::pair<std::string, Picture>> pictures_of(const PlanResults& p, Picture::Kind kind) {
+  std::set<std::string> names;
+  for (const RunResult& run : p.results)
+    for (const RunResult::Array& array : run.arrays) names.insert(array.name);
+  std::vector<std::pair<std::string, Picture>> pictures;
+  for (const std::string& name : names)
+    if (const Picture picture = picture_named(name); picture.kind == kind)
+      pictures.emplace_back(name, picture);
+  std::stable_sort(pictures.begin(), pictures.end(),
+                   [](const auto& a, const auto& b) { return a.second.order < b.second.order; });
+  return pictures;
+}
+
+// The last profiles, and what else is a line: means over layers and heads, a line an arm.
 std::vector<Content> profiles(const PlanResults& p) {
   std::vector<Content> contents;
-  const struct {
-    const char *array, *title, *unit;
-  } kinds[] = {{"attn.profile.profile", "Site profile", "share of the attention, in 16 bins"},
-               {"attn.rho.rho", "Signal propagation probability", "ρ on live logits"}};
-  for (const auto& kind : kinds) {
-    LineChart chart{.id = p.plan->name + "-" + slug(kind.array),
-                    .title = kind.title,
-                    .x_label = "relative position: 0 the first token, 1 the query",
-                    .y_label = kind.unit,
+  for (const auto& [name, picture] : pictures_of(p, Picture::Kind::line)) {
+    LineChart chart{.id = p.plan->name + "-" + slug(name),
+                    .title = picture.title,
+                    .x_label = picture.axis,
+                    .y_label = picture.unit,
                     .from_zero = true,
                     .x_scale = LineChart::Scale::linear};
     for (const std::string& arm : drawn_arms(p)) {
       OverSeeds line;
       for (const RunResult* run : good_runs(p, arm)) {
         for (const RunResult::Array& array : run->arrays) {
-          if (array.name != kind.array || array.shape.empty() || array.values.empty()) continue;
+          if (array.name != name || array.shape.empty() || array.values.empty()) continue;
           const auto bins = static_cast<std::size_t>(array.shape.back());
           for (std::size_t bin = 0; bin < bins; ++bin) {
             std::vector<double> heads;
@@ -431,15 +442,17 @@ std::vector<Content> profiles(const PlanResults& p) {
       if (!series.points.empty()) chart.series.push_back(std::move(series));
     }
     if (chart.series.empty()) continue;
-    chart.note = over_seeds(p, "At the end, means over layers and heads", " and seeds") + left_out(p);
+    chart.note = over_seeds(p, "At the end, means over layers and heads", " and seeds");
+    if (!picture.note.empty()) chart.note.append(" ").append(picture.note);
+    chart.note += left_out(p);
     contents.push_back(draw(chart));
   }
   return contents;
 }
 
-// The last attention patterns of the first seed that has them: the first head of each drawn arm.
-std::vector<Content> attention_maps(const PlanResults& p) {
-  AttentionMap map{.id = p.plan->name + "-attention-maps", .title = "Attention maps"};
+// The last patterns of the first seed that has them: the first head of each drawn arm.
+Content attention_map(const PlanResults& p, const std::string& name, const Picture& picture) {
+  AttentionMap map{.id = p.plan->name + "-" + slug(name), .title = picture.title};
   for (const std::uint64_t seed : p.plan->seeds) {
     Index step = 0;
     bool several_heads = false;
@@ -447,7 +460,7 @@ std::vector<Content> attention_maps(const PlanResults& p) {
       for (const RunResult* run : good_runs(p, arm)) {
         if (run->seed != seed) continue;
         for (const RunResult::Array& array : run->arrays) {
-          if (array.name != "attn.map.map" || array.shape.size() != 4) continue;
+          if (array.name != name || array.shape.size() != 4) continue;
           const auto cells = static_cast<std::size_t>(array.shape[2] * array.shape[3]);
           if (array.shape[2] != array.shape[3] || array.values.size() < cells) continue;
           const auto end = array.values.begin() + static_cast<std::ptrdiff_t>(cells);
@@ -463,11 +476,19 @@ std::vector<Content> attention_maps(const PlanResults& p) {
     }
     if (map.panels.empty()) continue;
     map.note = "One held-out sequence at step " + grouped(static_cast<double>(step)) + ", seed " +
-               std::to_string(seed) + (several_heads ? ", the first head of the first layer" : "") +
-               ". A cell is the attention to all its keys, the mean over its queries." + left_out(p);
-    return {draw(map)};
+               std::to_string(seed) + (several_heads ? ", the first head of the first layer" : "") + ". " +
+               picture.note + left_out(p);
+    break;
   }
-  return {};
+  return draw(map);
+}
+
+std::vector<Content> attention_maps(const PlanResults& p) {
+  std::vector<Content> contents;
+  for (const auto& [name, picture] : pictures_of(p, Picture::Kind::pattern))
+    if (Content map = attention_map(p, name, picture); !map.figures.empty() && !map.figures[0].panels.empty())
+      contents.push_back(std::move(map));
+  return contents;
 }
 
 void add(std::vector<Content>& to, std::vector<Content> more) {

@@ -30,7 +30,7 @@ void Job::read_progress() {
   log.seekg(0, std::ios::end);
   const std::streamoff size = log.tellg(), tail = std::min<std::streamoff>(size, 20000);
   log.seekg(size - tail);
-  std::string text(static_cast<std::size_t>(tail), '\0');
+  std::string text(tail, '\0');
   log.read(text.data(), tail);
   text.resize(text.rfind('\n') + 1);  // npos + 1 is 0
   const std::size_t mark = text.rfind("\"split\":\"train\"");

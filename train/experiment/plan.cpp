@@ -167,7 +167,7 @@ void expand(const json& entry, const std::string& where, std::vector<Arm>& arms)
   for (Arm& arm : made) {
     for (const std::string& text : {arm.name, arm.options}) {
       if (text.find('{') != std::string::npos)
-        fail(where, "'" + text + "'", "a list for each name in braces", "\"c\": [8, 16] for {c}");
+        fail(where, in_quotes(text), "a list for each name in braces", "\"c\": [8, 16] for {c}");
     }
     arms.push_back(std::move(arm));
   }
@@ -255,7 +255,7 @@ std::vector<Statement> read_claims(const json& object, const std::string& path) 
     const Keys keys(value, where, {"says", "source"});
     claims.push_back({id, keys.text("says"), keys.text("source")});
     if (claims.back().source != "paper" && claims.back().source != "ours")
-      fail(where + ": source", "'" + claims.back().source + "'", "paper or ours");
+      fail(where + ": source", in_quotes(claims.back().source), "paper or ours");
   }
   return claims;
 }
@@ -290,7 +290,7 @@ Prediction read_prediction(const json& value, const Plan& plan, const std::strin
   else if (direction == "near")
     p.direction = Prediction::Direction::near;
   else
-    fail(where + ": direction", "'" + direction + "'", "lower, higher or near");
+    fail(where + ": direction", in_quotes(direction), "lower, higher or near");
   if (keys.has("margin")) {
     const json& margin = keys.at("margin", "a number");
     if (!margin.is_number() || !(margin.get<double>() >= 0))
@@ -305,7 +305,7 @@ Prediction read_prediction(const json& value, const Plan& plan, const std::strin
   else if (role == "check")
     p.role = Prediction::Role::check;
   else if (role != "secondary")
-    fail(where + ": role", "'" + role + "'", "primary, check or secondary");
+    fail(where + ": role", in_quotes(role), "primary, check or secondary");
   return p;
 }
 
@@ -357,7 +357,7 @@ Plan load_plan(const std::string& path, const std::string& with) {
     return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
   });
   if (plan.name.empty() || plan.name.front() == '.' || !plain)
-    fail(path + ": name", "'" + plan.name + "'", "letters, digits and dashes", "it names a folder");
+    fail(path + ": name", in_quotes(plan.name), "letters, digits and dashes", "it names a folder");
   plan.about = keys.text_or("about", "");
   plan.waits = keys.text_or("waits", "");
   plan.options = keys.text_or("options", "");

@@ -7,6 +7,7 @@
 #include "engine/error.h"
 #include "train/experiment/summary.h"
 #include "train/plot/figure.h"
+#include "train/quantities.h"
 
 namespace ef {
 namespace {
@@ -100,11 +101,8 @@ std::vector<std::string> warning_lines(const Plan& plan, const std::vector<RunRe
 // How much text the probes of attention and tokens have read: only few windows, and all that is said of them
 // is said of these.
 std::vector<std::string> window_lines(const Plan& plan, const std::vector<RunResult>& results) {
-  const auto of_text = [](const std::string& measure) {
-    return measure.starts_with("attn.") || measure.starts_with("resid.");
-  };
-  bool asked = std::any_of(plan.measures.begin(), plan.measures.end(), of_text);
-  for (const Prediction& p : plan.predictions) asked = asked || of_text(p.measure);
+  bool asked = std::any_of(plan.measures.begin(), plan.measures.end(), is_read_from_text);
+  for (const Prediction& p : plan.predictions) asked = asked || is_read_from_text(p.measure);
   std::map<Index, std::size_t> runs;
   for (const RunResult& result : results)
     if (!result.failed()) ++runs[result.windows];

@@ -121,7 +121,7 @@ std::string read_file(const std::string& path) {
   if (S_ISDIR(status.st_mode)) fail_with_errno("cannot read " + path, EISDIR);
 
   // The size is only a first guess: a pipe has none, and a file may be growing.
-  std::string text(static_cast<std::size_t>(status.st_size) + 1, '\0');
+  std::string text(status.st_size + 1, '\0');
   std::size_t size = 0;
   while (true) {
     if (size == text.size()) text.resize(2 * size);

@@ -60,7 +60,7 @@ Json theory_of(const TheoryCase& c, const LastRow& row, const LocalizeOptions& o
   std::vector<double> simulated;
   for (Index t = 1; t <= c.what.tokens; ++t) {
     const double at = static_cast<double>(t) / static_cast<double>(c.what.tokens);
-    const Estimate& e = row.rho[static_cast<std::size_t>(t - 1)];
+    const Estimate& e = row.rho[t - 1];
     theta.push_back(at);
     if (has_theory) {
       formula.push_back(rho(m, c.what.tokens, static_cast<double>(t)));
@@ -180,7 +180,7 @@ Json diagram_of(const DiagramCase& c, const LocalizeOptions& options, Workers& w
   }
 
   Heads heads;
-  std::vector<int> head_at(static_cast<std::size_t>(diagram_columns * diagram_rows), -1);
+  std::vector<int> head_at(diagram_columns * diagram_rows, -1);
   std::vector<LocalizeCase> cases;
   for (std::size_t cell = 0; cell < head_at.size(); ++cell) {
     LocalizeCase here = c.what;
@@ -207,10 +207,10 @@ Json diagram_of(const DiagramCase& c, const LocalizeOptions& options, Workers& w
       }
       continue;
     }
-    const LastRow& row = rows[static_cast<std::size_t>(head)];
+    const LastRow& row = rows[head];
     std::vector<double> active;
     for (const Estimate& e : row.rho) active.push_back(e.mean);
-    panels["theory"][y][x] = letter(limit_regime(moments_of(cases[static_cast<std::size_t>(head)])));
+    panels["theory"][y][x] = letter(limit_regime(moments_of(cases[head])));
     panels["surrogate"][y][x] = letter(rho_regime(active));
     panels["softmax"][y][x] = letter(softmax_regime(row));
     values["rho_later"].push_back(later_share(active));

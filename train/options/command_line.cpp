@@ -46,7 +46,7 @@ std::map<std::string, std::string> parse_command_line(const std::string& program
         words->push_back(word);
         continue;
       }
-      fail("command line", "'" + word + "'", "an option that begins with --",
+      fail("command line", in_quotes(word), "an option that begins with --",
            "a flag takes its value as --flag=false");
     }
     std::map<std::string, std::string> given;

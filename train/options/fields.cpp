@@ -24,7 +24,7 @@ Field number_field(const std::string& group, const std::string& name, Number& va
     const auto [stop, error] = std::from_chars(text.data(), end, parsed);
     bool right = error == std::errc() && stop == end;
     if constexpr (std::is_floating_point_v<Number>) right = right && std::isfinite(parsed);
-    if (!right) fail("--" + name, "'" + text + "'", expected);
+    if (!right) fail("--" + name, in_quotes(text), expected);
     value = parsed;
   };
   return {group, name, help, false, false, get, set};
@@ -46,7 +46,7 @@ void FieldList::add(const std::string& name, double& value, const std::string& h
 
 void FieldList::add(const std::string& name, bool& value, const std::string& help) {
   const auto set = [&value, name](const std::string& text) {
-    if (text != "true" && text != "false") fail("--" + name, "'" + text + "'", "true or false");
+    if (text != "true" && text != "false") fail("--" + name, in_quotes(text), "true or false");
     value = text == "true";
   };
   list.push_back(
@@ -60,17 +60,11 @@ void FieldList::add(const std::string& name, std::string& value, const std::stri
 
 void FieldList::add(const std::string& name, std::string& value, const std::string& help,
                     const std::vector<std::string>& names) {
-  std::string known;
-  for (const std::string& one : names) known += (known.empty() ? "" : ", ") + one;
-  const auto set = [&value, name, names, known](const std::string& text) {
-    if (std::find(names.begin(), names.end(), text) == names.end()) {
-      const std::string match = nearest(text, names);
-      fail("--" + name, "'" + text + "'", "one of " + known,
-           match.empty() ? "" : "did you mean " + match + "?");
-    }
+  const auto set = [&value, name, names](const std::string& text) {
+    check_is_one_of(name, text, names);
     value = text;
   };
-  list.push_back({group, name, help + ": " + known, false, true, [&value] { return value; }, set});
+  list.push_back({group, name, help + ": " + list_of(names), false, true, [&value] { return value; }, set});
 }
 
 namespace {
@@ -78,10 +72,8 @@ namespace {
 // An option of siblings, as far as it depends on which of them is chosen.
 class Declared {
  public:
-  Declared(const std::string& part, const std::vector<SiblingEntry>& siblings, const std::string& name,
-           const FieldList::Chosen& chosen)
-      : part_(part), chosen_(chosen) {
-    for (const SiblingEntry& sibling : siblings)
+  Declared(const FieldList::Siblings& siblings, const std::string& name) : siblings_(siblings) {
+    for (const SiblingEntry& sibling : siblings.entries)
       for (const Declaration& option : sibling.options)
         if (option.name == name) owners_.push_back({sibling.name, option, sibling.idle});
   }
@@ -94,7 +86,10 @@ class Declared {
   bool chosen() const { return owner() != nullptr; }
   std::string idle(const OptionValues& values) const {
     const Owner* one = owner();
-    if (!one) return part_ + " is " + chosen_().front();
+    if (!one) {
+      const std::vector<std::string> chosen = siblings_.chosen();
+      return chosen.empty() ? siblings_.none_idle() : siblings_.part + " is " + chosen.front();
+    }
     if (one->idle && !one->idle(values).empty()) return one->idle(values);
     return one->option.idle ? one->option.idle(values) : std::string();
   }
@@ -111,6 +106,11 @@ class Declared {
           owners_[i + 1].option.usual == owners_[i].option.usual)
         continue;
       text += (text.empty() ? "of " : "; of ") + names + ": " + owners_[i].option.help;
+      if (owners_[i].option.siblings) {
+        std::vector<std::string> known;
+        for (const SiblingEntry& sibling : owners_[i].option.siblings()) known.push_back(sibling.name);
+        text += ": " + list_of(known);
+      }
       if (!alike) text += " (" + owners_[i].option.usual + ")";
       names.clear();
     }
@@ -124,48 +124,55 @@ class Declared {
     IdleReason idle;
   };
   const Owner* owner() const {
-    for (const std::string& name : chosen_())
+    for (const std::string& name : siblings_.chosen())
       for (const Owner& one : owners_)
         if (one.name == name) return &one;
     return nullptr;
   }
 
-  std::string part_;
-  FieldList::Chosen chosen_;
+  FieldList::Siblings siblings_;
   std::vector<Owner> owners_;
 };
 
 }  // namespace
 
-void FieldList::add_options(const std::string& part, const std::vector<SiblingEntry>& siblings,
-                            const FieldList::Chosen& chosen, OptionValues& values) {
-  const std::size_t before = list.size();
-  for (const SiblingEntry& sibling : siblings) {
+void FieldList::add_options(const Siblings& siblings, OptionValues& values) {
+  const std::string heading = "--" + siblings.part;  // the parser adds "options"
+  for (const SiblingEntry& sibling : siblings.entries) {
     for (const Declaration& declared : sibling.options) {
       const std::string& name = declared.name;
       if (const Field* other = find(name)) {
-        if (static_cast<std::size_t>(other - list.data()) >= before) continue;  // a sibling's, too
-        fail("option --" + name + " of --" + part + " " + sibling.name, "a name that is taken",
+        if (other->group == heading) continue;  // another sibling's, too
+        fail("option --" + name + " of " + heading + " " + sibling.name, "a name that is taken",
              "another one");
       }
-      const Declared option(part, siblings, name, chosen);
+      const Declared option(siblings, name);
+      const auto get = [option, &values, name] {
+        const std::string* set = values.find(name);
+        return set ? *set : option.declaration().usual;
+      };
       Field field;
-      field.group = "--" + part;  // the parser adds "options"
+      field.group = heading;
       field.name = name;
       field.help = option.help();
       field.is_flag = declared.is_flag;
       field.is_text = declared.is_text;
-      field.get = [option, &values, name] {
-        const std::string* set = values.find(name);
-        return set ? *set : option.declaration().usual;
-      };
+      field.get = get;
       field.set = [option, &values, name](const std::string& text) {
         values.set(name, option.declaration().checked(text));
       };
-      field.sibling = SiblingOption{
-          [option] { return option.chosen(); }, [&values, name] { return values.find(name) != nullptr; },
-          [&values, name] { values.unset(name); }, [option, &values] { return option.idle(values); }};
+      field.sibling = SiblingOption{siblings.root, [option] { return option.chosen(); },
+                                    [&values, name] { return values.find(name) != nullptr; },
+                                    [&values, name] { values.unset(name); },
+                                    [option, &values] { return option.idle(values); }};
       list.push_back(field);
+      if (declared.siblings) {
+        const auto chosen = [option, get] {
+          return option.chosen() ? std::vector<std::string>{get()} : std::vector<std::string>();
+        };
+        const auto none_idle = [option, &values] { return option.idle(values); };
+        add_options({siblings.root, name, declared.siblings(), chosen, none_idle}, values);
+      }
     }
   }
 }

@@ -13,6 +13,7 @@ namespace ef {
 
 // What else is known of an option that siblings declare.
 struct SiblingOption {
+  std::string root;                   // the option that all hangs on: of --max-vocabulary it is data
   std::function<bool()> chosen;       // whether a sibling is chosen that has it
   std::function<bool()> set;          // whether it was set, be it to its default
   std::function<void()> unset;        // it has its default again
@@ -46,15 +47,22 @@ class FieldList {
   using Chosen = std::function<std::vector<std::string>()>;
   // The options that siblings of a part declare: each one field, though several siblings have one of its
   // name. part: the option that chooses among them. chosen: the names that are, as all is set (norms have two
-  // places).
+  // places). An option that chooses among siblings itself brings their options, too.
   template <class Part>
   void add_options(const std::string& part, const Chosen& chosen, OptionValues& values) {
-    std::vector<SiblingEntry> siblings;
-    for (const auto& entry : Registry<Part>::entries()) siblings.push_back(entry);
-    add_options(part, siblings, chosen, values);
+    const auto& all = Registry<Part>::entries();
+    add_options({part, part, {all.begin(), all.end()}, chosen, {}}, values);
   }
-  void add_options(const std::string& part, const std::vector<SiblingEntry>& siblings, const Chosen& chosen,
-                   OptionValues& values);
+
+  // Siblings among which an option chooses.
+  struct Siblings {
+    std::string root,
+        part;  // the option that all hangs on, and the one that chooses: of words, data and tokens
+    std::vector<SiblingEntry> entries;
+    Chosen chosen;                           // none where the option that chooses has no effect
+    std::function<std::string()> none_idle;  // and why it has none
+  };
+  void add_options(const Siblings& siblings, OptionValues& values);
 
   // Error with the nearest name if there is no such field.
   void set(const std::string& name, const std::string& text) const;

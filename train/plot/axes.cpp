@@ -10,8 +10,7 @@ namespace {
 std::string times_ten_to(int exponent) {
   static const std::array<const char*, 10> digits = {"⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"};
   std::string text = exponent < 0 ? "×10⁻" : "×10";
-  for (const char digit : std::to_string(std::abs(exponent)))
-    text += digits[static_cast<std::size_t>(digit - '0')];
+  for (const char digit : std::to_string(std::abs(exponent))) text += digits[digit - '0'];
   return text;
 }
 
@@ -53,7 +52,7 @@ Axis linear_axis(Range range, int wanted) {
 }
 
 Axis logarithmic_axis(const Range& range) {
-  const auto factor = [](int i) { return std::array{1, 2, 5}[static_cast<std::size_t>(i % 3)]; };
+  const auto factor = [](int i) { return std::array{1, 2, 5}[i % 3]; };
   const int base =
       3 * static_cast<int>(std::floor(std::log10(range.low)) - 1);  // i counts up from this power
   const auto power = [&](int i) { return base / 3 + i / 3; };

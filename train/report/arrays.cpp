@@ -9,28 +9,28 @@
 
 #include "engine/error.h"
 #include "train/files/npy.h"
+#include "train/quantities.h"
 
 namespace ef {
 namespace {
 
 constexpr std::size_t most_heads = 16, most_states = 40;
 
-// The files of one array by step.
-std::map<long, std::string> readings_of(const std::string& run_folder, const std::string& array) {
-  const std::string before = array + '.';
+// The files of all arrays by PROBE.KEY, and by step.
+std::map<std::string, std::map<long, std::string>> files_of(const std::string& run_folder) {
   constexpr std::string_view after = ".npy";
-  std::map<long, std::string> found;
+  std::map<std::string, std::map<long, std::string>> found;
   std::error_code error;  // no folder: no files
   for (std::filesystem::directory_iterator file(run_folder + "/probes", error), end; !error && file != end;
        file.increment(error)) {
     const std::string name = file->path().filename().string();
-    if (!name.starts_with(before) || !name.ends_with(after) || name.size() <= before.size() + after.size())
-      continue;
+    if (!name.ends_with(after)) continue;
+    const std::size_t stop = name.size() - after.size(), point = name.rfind('.', stop - 1);
+    if (stop == 0 || point == std::string::npos || point + 1 == stop) continue;
     long step = -1;
-    const char *const digits = name.data() + before.size(), *const stop =
-                                                                name.data() + name.size() - after.size();
-    const auto [at, problem] = std::from_chars(digits, stop, step);
-    if (at == stop && problem == std::errc{} && step >= 0) found[step] = file->path().string();
+    const auto [at, problem] = std::from_chars(name.data() + point + 1, name.data() + stop, step);
+    if (at == name.data() + stop && problem == std::errc{} && step >= 0)
+      found[name.substr(0, point)][step] = file->path().string();
   }
   return found;
 }
@@ -109,10 +109,24 @@ std::vector<ChartPoint> complex_numbers(const NpyArray& array, const Head& head)
   return points;
 }
 
-// Of numbers [layer, head, position] the course over all readings.
-Figure positions_figure(const std::string& run_folder, const std::string& array, HeatMap map) {
-  const std::vector<Reading> readings = read_all(thinned(readings_of(run_folder, array)), 3);
-  if (readings.empty()) return Figure{.id = map.id, .title = map.title};
+// What one array is drawn from.
+struct Drawing {
+  std::string id;
+  Picture picture;
+  std::map<long, std::string> files;  // by step
+};
+
+// Numbers [layer, head, place]: their course over all readings.
+Figure draw_lines(const Drawing& drawing) {
+  const Picture& picture = drawing.picture;
+  HeatMap map{.id = drawing.id,
+              .title = picture.title,
+              .value_label = picture.unit,
+              .low = picture.low,
+              .high = picture.high,
+              .single_precision = true};
+  const std::vector<Reading> readings = read_all(thinned(drawing.files), 3);
+  if (readings.empty()) return {};
   std::size_t more = 0;
   const std::vector<Head> heads = heads_of(readings.back().array, more);
   for (const Reading& reading : readings) map.x.values.push_back(reading.step);
@@ -127,23 +141,19 @@ Figure positions_figure(const std::string& run_folder, const std::string& array,
     map.panels.push_back(std::move(panel));
   }
   map.x.label = "step";
-  map.y.label = "position";
-  map.note += " Position 0 is the first token, 1 the query; rows of the last quarter." + left_out(more);
+  map.y.label = picture.axis;
+  map.note = picture.note + left_out(more);
   map.width = 210;
   map.height = 210;
   return draw(map);
 }
 
-}  // namespace
-
-Figure eigenvalue_figure(const std::string& run_folder) {
-  ScatterFigure figure{.id = "eigenvalues",
-                       .title = "Eigenvalues of W",
-                       .points_label = "eigenvalue",
-                       .single_precision = true};
-  const std::vector<Reading> readings =
-      read_all(thinned(readings_of(run_folder, "qk.spectrum.eigenvalues")), 4);
-  if (readings.empty() || readings.back().array.shape[3] != 2) return Figure{.title = figure.title};
+Figure draw_eigenvalues(const Drawing& drawing) {
+  const Picture& picture = drawing.picture;
+  ScatterFigure figure{
+      .id = drawing.id, .title = picture.title, .points_label = picture.unit, .single_precision = true};
+  const std::vector<Reading> readings = read_all(thinned(drawing.files), 4);
+  if (readings.empty() || readings.back().array.shape[3] != 2) return {};
   std::size_t more = 0;
   for (const Head& head : heads_of(readings.back().array, more)) {
     ScatterFigure::Panel panel{.title = head.title, .points = complex_numbers(readings.back().array, head)};
@@ -155,38 +165,16 @@ Figure eigenvalue_figure(const std::string& run_folder) {
     for (const Reading& reading : readings) figure.states.push_back(at_step(reading.step));
   figure.note = figure.states.empty() ? "At " + at_step(readings.back().step) + ", in the complex plane."
                                       : std::string("In the complex plane, from reading to reading.");
+  if (!picture.note.empty()) figure.note.append(" ").append(picture.note);
   figure.note += left_out(more);
   return draw(figure);
 }
 
-Figure profile_figure(const std::string& run_folder) {
-  return positions_figure(run_folder, "attn.profile.profile",
-                          {.id = "site-profile",
-                           .title = "Where attention goes",
-                           .value_label = "share of attention",
-                           .low = 0,
-                           .high = 0.25,
-                           .single_precision = true,
-                           .note = "Each column adds up to 1: an even row has 0.0625 everywhere."});
-}
-
-Figure rho_figure(const std::string& run_folder) {
-  return positions_figure(run_folder, "attn.rho.rho",
-                          {.id = "signal-propagation",
-                           .title = "Signal propagation probability",
-                           .value_label = "share of active tokens",
-                           .low = 0,
-                           .high = 1,
-                           .single_precision = true,
-                           .note = "Measured on live logits."});
-}
-
-Figure attention_figure(const std::string& run_folder) {
-  AttentionMap map{.id = "attention-maps", .title = "Attention maps"};
-  const std::map<long, std::string> files = readings_of(run_folder, "attn.map.map");
-  if (files.empty()) return draw(map);
-  const std::vector<Reading> last = read_all({*files.rbegin()}, 4);
-  if (last.empty() || last[0].array.shape[2] != last[0].array.shape[3]) return draw(map);
+// The last reading.
+Figure draw_pattern(const Drawing& drawing) {
+  AttentionMap map{.id = drawing.id, .title = drawing.picture.title};
+  const std::vector<Reading> last = read_all({*drawing.files.rbegin()}, 4);
+  if (last.empty() || last[0].array.shape[2] != last[0].array.shape[3]) return {};
   const std::vector<float>& values = last[0].array.values;
   std::size_t more = 0;
   for (const Head& head : heads_of(last[0].array, more)) {
@@ -195,9 +183,49 @@ Figure attention_figure(const std::string& run_folder) {
                           static_cast<int>(last[0].array.shape[3]),
                           {begin, begin + static_cast<std::ptrdiff_t>(head.size)}});
   }
-  map.note = "One held-out sequence at " + at_step(last[0].step) +
-             ". A cell is the attention to all its keys, the mean over its queries." + left_out(more);
+  map.note =
+      "One held-out sequence at " + at_step(last[0].step) + ". " + drawing.picture.note + left_out(more);
   return draw(map);
+}
+
+Figure draw_array(const Drawing& drawing) {
+  switch (drawing.picture.kind) {
+    case Picture::Kind::eigenvalues:
+      return draw_eigenvalues(drawing);
+    case Picture::Kind::pattern:
+      return draw_pattern(drawing);
+    case Picture::Kind::line:
+      break;
+  }
+  return draw_lines(drawing);
+}
+
+// Of an array that nobody declares, by the shape of its last file.
+Picture::Kind kind_of(const std::map<long, std::string>& files) {
+  try {
+    const std::vector<Index> shape = read_npy(files.rbegin()->second).shape;
+    if (shape.size() == 4 && shape[3] == 2) return Picture::Kind::eigenvalues;
+    if (shape.size() == 4) return Picture::Kind::pattern;
+  } catch (const Error&) {
+  }
+  return Picture::Kind::line;
+}
+
+}  // namespace
+
+std::vector<Figure> array_figures(const std::string& run_folder) {
+  std::vector<Drawing> drawings;
+  for (const auto& [name, files] : files_of(run_folder)) {
+    Drawing drawing{slug(name), picture_named(name), files};
+    if (drawing.picture.title == name) drawing.picture.kind = kind_of(files);
+    drawings.push_back(std::move(drawing));
+  }
+  std::stable_sort(drawings.begin(), drawings.end(),
+                   [](const Drawing& a, const Drawing& b) { return a.picture.order < b.picture.order; });
+  std::vector<Figure> figures;
+  for (const Drawing& drawing : drawings)
+    if (Figure figure = draw_array(drawing); !figure.panels.empty()) figures.push_back(std::move(figure));
+  return figures;
 }
 
 }  // namespace ef

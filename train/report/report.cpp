@@ -461,9 +461,7 @@ Section attention(const Run& run) {
   if (!drawn.first.empty())
     section.contents.push_back(Content(small_multiples(std::move(drawn.first)), true));
   for (Content& fold : drawn.folds) section.contents.push_back(std::move(fold));
-  for (Figure& figure : std::vector<Figure>{eigenvalue_figure(run.folder), profile_figure(run.folder),
-                                            rho_figure(run.folder), attention_figure(run.folder)})
-    if (!figure.panels.empty()) section.contents.push_back(std::move(figure));
+  for (Figure& figure : array_figures(run.folder)) section.contents.push_back(std::move(figure));
   if (m.alarms.empty())
     section.contents.push_back(remark("No alarm rang."));
   else
@@ -489,7 +487,7 @@ std::string configuration(const json& config) {
 }
 
 // One argument of a shell's command line.
-std::string quoted(const std::string& word) {
+std::string shell_word(const std::string& word) {
   const auto plain = [](unsigned char c) {
     return std::isalnum(c) != 0 || std::strchr("_-./", c) != nullptr;
   };
@@ -524,8 +522,8 @@ Page page_of(const Run& run) {
   std::string lines;
   if (const std::string version = word(run.config, "version"); !version.empty())
     lines = "# with the code of version " + version + '\n';
-  lines += "build/bin/train --config " + quoted(run.folder + "/config.json") + " --name " +
-           quoted(run.name + "-again");
+  lines += "build/bin/train --config " + shell_word(run.folder + "/config.json") + " --name " +
+           shell_word(run.name + "-again");
   page.sections.push_back({"To repeat this run", {commands(lines)}});
   return page;
 }

@@ -128,7 +128,7 @@ std::string count_text(std::size_t count, const std::string& what) {
 }
 
 // "a, b and c"
-std::string list_of(const std::vector<std::string>& words) {
+std::string enumeration(const std::vector<std::string>& words) {
   std::string text;
   for (std::size_t i = 0; i < words.size(); ++i)
     text += (i == 0 ? "" : i + 1 == words.size() ? " and " : ", ") + words[i];

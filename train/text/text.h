@@ -35,6 +35,6 @@ std::string short_number(double x);
 // So many, and the word for them: "1 pair", "2 pairs".
 std::string count_text(std::size_t count, const std::string& word);
 // "a, b and c"
-std::string list_of(const std::vector<std::string>& words);
+std::string enumeration(const std::vector<std::string>& words);
 
 }  // namespace ef
