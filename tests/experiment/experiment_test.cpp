@@ -297,6 +297,7 @@ TEST_CASE("the page of a plan: an arm beyond the scale is in the note and the CS
   const Folder folder;
   json written = two_arms(1);
   for (const char* arm : {"c", "d", "e"}) written["arms"][arm] = written["arms"]["b"];
+  written["measures"] = {"valid.loss", "attn.entropy.normalised"};
   const Plan plan = load(folder, written);
   PlanResults p{&plan, {}, {}};
   double value = 1;

@@ -478,6 +478,7 @@ TEST_CASE("svg: numbers and text as they stand in a page") {
   CHECK(grouped(-1234567) == "-1,234,567");
   CHECK(fixed(3.14159, 2) == "3.14");
   CHECK(escape_html("<a href=\"x\">&\t\n\x02") == "&lt;a href=&quot;x&quot;&gt;&amp;\t\n\xEF\xBF\xBD");
+  CHECK(escape_html("é\xC3<\xE2\x82>") == "é\xEF\xBF\xBD&lt;\xEF\xBF\xBD\xEF\xBF\xBD&gt;");
 }
 
 }  // namespace

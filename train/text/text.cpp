@@ -5,31 +5,36 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "data/utf8.h"
+#include "engine/error.h"
+
 namespace ef {
 
 std::string escape_html(std::string_view text) {
+  const std::string replacement = "\xEF\xBF\xBD";  // U+FFFD
   std::string out;
-  for (const char c : text) {
-    const auto code = static_cast<unsigned char>(c);
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        if ((code < 0x20 && c != '\n' && c != '\t') || code == 0x7f)
-          out += "\xEF\xBF\xBD";  // U+FFFD
-        else
-          out += c;
+  for (Index at = 0; at < std::ssize(text);) {
+    const Index begin = at;
+    char32_t c = 0;
+    try {
+      c = next_code_point(text, at);
+    } catch (const Error&) {  // a byte that is not UTF-8: a model of bytes writes such
+      out += replacement;
+      at = begin + 1;
+      continue;
     }
+    if (c == '&')
+      out += "&amp;";
+    else if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '"')
+      out += "&quot;";
+    else if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f)
+      out += replacement;
+    else
+      out += text.substr(begin, at - begin);
   }
   return out;
 }

@@ -7,7 +7,8 @@
 
 namespace ef {
 
-// Text that stands in a page as it is: &, <, >, " escaped, control characters replaced.
+// Text that stands in a page as it is: &, <, >, " escaped, control characters and what is not UTF-8
+// replaced.
 std::string escape_html(std::string_view text);
 // 3.1416 with so many decimals; as short as so many digits allow; "1,234,567" with separators.
 std::string fixed(double value, int decimals);
