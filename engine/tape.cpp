@@ -1,11 +1,13 @@
 #include "engine/tape.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
-#include <string>
 
 #include "engine/error.h"
+#include "engine/matmul/blas.h"
 #include "engine/ops.h"
+#include "engine/trace.h"
 
 namespace ef {
 
@@ -18,14 +20,18 @@ Tape& Tape::current() {
 
 Tensor Tape::output(const char* op, const Shape& shape, std::span<const Tensor> inputs) {
   bool wants_gradient = false;
+  const char* parameter = "";
   for (const Tensor& input : inputs) {
     wants_gradient = wants_gradient || input.grad;
-    if (input.is_parameter) last_parameter_ = input.name;
+    if (input.is_parameter) parameter = last_parameter_ = input.name;
   }
+  last_ops_[ops_++ % last_ops_.size()] = {op, parameter, part_, shape};
   Tensor y;
   y.shape = shape;
   y.name = op;
+  const std::size_t before = activations_.bytes_in_use();
   y.data = activations_.allocate<Real>(shape.size());
+  if (trace) trace->begin(y, inputs, part_, before);
   if (!recording || !wants_gradient) return y;
   y.grad = Gradient(new (activations_.allocate<Gradient::Slot>(1)) Gradient::Slot{nullptr, shape.size()});
   for (const Tensor& input : inputs) {
@@ -57,12 +63,26 @@ void Tape::backward(const Tensor& y, std::span<const Real> seed) {
     if (heir && heir->data) heir = nullptr;
     if (heir) heir->data = node->output;
     for (std::size_t i = node->first_input; i < node->last_input; ++i) open(inputs_[i]);
-    node->run(node->backward, !heir);
+    run(static_cast<std::size_t>(nodes_.rend() - node) - 1, !heir);
     if (heir)
       node->output.slot()->data = nullptr;
     else
       close(node->output);
   }
+}
+
+void Tape::run(std::size_t index, bool adds) {
+  const Node& node = nodes_[index];
+  if (!trace) return node.run(node.backward, adds);
+  const auto start = std::chrono::steady_clock::now();
+  const double flops = blas::flops_of_this_thread();
+  node.run(node.backward, adds);
+  trace->ran(index, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
+             blas::flops_of_this_thread() - flops);
+}
+
+void Tape::write_down(const Tensor& y) {
+  trace->end(y, activations_.bytes_in_use(), static_cast<bool>(y.grad));
 }
 
 void Tape::open(const Gradient& gradient) {
@@ -107,6 +127,24 @@ void Tape::reset() {
   penalties_.clear();
   stream_ = 0;
   last_parameter_ = "";
+  ops_ = 0;
+  if (trace) trace->next_pass();
+}
+
+std::string Tape::last_ops() {
+  std::string text;
+  if (!current_) return text;
+  const auto& ring = current_->last_ops_;
+  const std::size_t known = std::min(current_->ops_, ring.size());
+  for (std::size_t back = 1; back <= known; ++back) {
+    const Done& done = ring[(current_->ops_ - back) % ring.size()];
+    text.append(text.empty() ? "" : ", ").append(done.op).append(" ").append(done.shape.str());
+    if (*done.parameter)
+      text.append(" (").append(done.parameter).append(")");
+    else if (*done.part)
+      text.append(" in ").append(done.part);
+  }
+  return text;
 }
 
 void Tape::check_values(const Tensor& y) const {
@@ -115,6 +153,7 @@ void Tape::check_values(const Tensor& y) const {
     std::string where =
         std::string("op ") + y.name + ", output " + y.shape.str() + ", element " + std::to_string(i);
     if (*last_parameter_) where += ", the last parameter used is " + std::string(last_parameter_);
+    if (ops_ > 0) where += "; the last ops: " + last_ops();
     throw NumericalError((std::isnan(y.data[i]) ? "NaN in " : "infinity in ") + where);
   }
 }

@@ -3,8 +3,10 @@
 // Ops run in an order in which each needs only what came before, so the order of recording is already a
 // topological order of the graph, and the backward pass is a loop over the tape in reverse.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -14,6 +16,8 @@
 #include "engine/tensor.h"
 
 namespace ef {
+
+class Trace;  // engine/trace.h
 
 // What a forward pass is for, and where its numbers stand in the batch. The tape only keeps it for the ops
 // and layers that ask.
@@ -45,10 +49,31 @@ class Tape {
   };
   static Tape& current();  // Error outside of any Scope
 
+  // Names the part of a model that computes until it ends, "blocks.0.attn", for traces and messages. The name
+  // must outlive the computation. It costs two stores.
+  class Part {
+   public:
+    explicit Part(const std::string& name) : tape_(current()), before_(tape_.part_) {
+      tape_.part_ = name.c_str();
+    }
+    ~Part() { tape_.part_ = before_; }
+    Part(const Part&) = delete;
+    Part& operator=(const Part&) = delete;
+
+   private:
+    Tape& tape_;
+    const char* before_;
+  };
+
   // What the tape itself does.
   bool recording = true;      // false: no gradients, no backward (validation, sampling)
   bool check_finite = false;  // true: throw NumericalError at the first op that yields NaN or infinity
   ForwardSettings settings;
+  Trace* trace = nullptr;  // where each op is written down
+
+  // The ops that came last on this thread's tape, the last first, for messages: "linear [4, 8]
+  // (blocks.0.mlp.up.weight), layer_norm [4, 8] in blocks.0". "" if there were none.
+  static std::string last_ops();
 
   // A number that differs for every call since reset(), in the order of the calls: the stream of a dropout.
   std::uint64_t next_stream() { return stream_++; }
@@ -116,6 +141,7 @@ class Tape {
   Tensor put(const Tensor& y, const Gradient& takes_over, Backward backward) {
     static_assert(std::is_trivially_destructible_v<Backward>, "capture tensors, pointers and numbers only");
     if (check_finite) check_values(y);
+    if (trace) write_down(y);
     if (!y.grad) {
       inputs_.resize(first_input_);
       return y;
@@ -128,6 +154,8 @@ class Tape {
     return y;
   }
   void check_values(const Tensor& y) const;
+  void write_down(const Tensor& y);
+  void run(std::size_t node, bool adds);
   void open(const Gradient& gradient);   // gives it memory, set to zero, if it has none
   void close(const Gradient& gradient);  // takes it back
 
@@ -139,7 +167,15 @@ class Tape {
   std::vector<Gradient::Slot> free_;  // memory of gradients that have been passed on
   std::vector<Tensor> penalties_;
   std::uint64_t stream_ = 0;
-  const char* last_parameter_ = "";  // for messages: the parameter that was used last
+  // For messages.
+  const char* part_ = "";
+  const char* last_parameter_ = "";
+  struct Done {
+    const char *op, *parameter, *part;
+    Shape shape;
+  };
+  std::array<Done, 5> last_ops_{};  // a ring
+  std::size_t ops_ = 0;
 };
 
 }  // namespace ef

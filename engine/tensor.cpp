@@ -1,6 +1,7 @@
 #include "engine/tensor.h"
 
 #include "engine/error.h"
+#include "engine/tape.h"
 
 namespace ef {
 
@@ -18,12 +19,22 @@ std::string Shape::str() const {
   return text + "]";
 }
 
+namespace {
+
+// What came before: of two layers that do not fit, the message shows both.
+std::string hint() {
+  const std::string last = Tape::last_ops();
+  return last.empty() ? "" : "the last ops: " + last;
+}
+
+}  // namespace
+
 void wrong_shape(const char* op, const char* name, const Shape& got, const std::string& expected) {
-  fail(std::string(op) + ": shape of " + name, got.str(), expected);
+  fail(std::string(op) + ": shape of " + name, got.str(), expected, hint());
 }
 
 void wrong_shape(const char* op, const char* name, const Tensor& got, const std::string& expected) {
-  fail(std::string(op) + ": shape of " + described(name, got), got.shape.str(), expected);
+  fail(std::string(op) + ": shape of " + described(name, got), got.shape.str(), expected, hint());
 }
 
 std::string described(const char* name, const Tensor& tensor) {

@@ -37,7 +37,11 @@ void check(const ModelConfig& c) {
 }
 
 Transformer::Transformer(const Builder& b, const ModelConfig& c)
-    : config(checked(c)), see_hidden(b / "hidden"), see_logits(b / "logits") {
+
+    : config(checked(c)),
+      unembed_path((b / "unembed").path()),
+      see_hidden(b / "hidden"),
+      see_logits(b / "logits") {
   const auto init = Registry<Initialisation>::make(c.initialisation, b, c);
   tokens = (b / "tokens")
                .parameter_of(Parameter::Kind::embedding, "weight", {c.vocab, c.channels},

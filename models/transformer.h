@@ -101,6 +101,7 @@ struct FeedForward {
 
 // Both parts add to the residual stream x, [B, T, C] -> [B, T, C].
 struct Block {
+  std::string path, attention_path, mlp_path;  // for messages and traces
   std::unique_ptr<Attention> attention;
   FeedForward mlp;
   std::unique_ptr<Norm> attention_norm, mlp_norm;
@@ -110,7 +111,10 @@ struct Block {
   static constexpr const char* kind = "block";
   using Factory = ModelFactory<Block>;
   Block(const Builder& b, const ModelConfig& c)
-      : attention(Registry<Attention>::make(c.attention, b / "attn", c)),
+      : path(b.path()),
+        attention_path((b / "attn").path()),
+        mlp_path((b / "mlp").path()),
+        attention(Registry<Attention>::make(c.attention, b / "attn", c)),
         mlp(b / "mlp", c),
         attention_norm(Registry<Norm>::make(c.norm, b / "attn_norm", c)),
         mlp_norm(Registry<Norm>::make(c.norm, b / "mlp_norm", c)),
@@ -122,15 +126,25 @@ struct Block {
         see_post(b / "resid_post") {}
   virtual ~Block() = default;
   virtual Tensor forward(const Tensor& x) const = 0;
+
+  // What either part adds to the stream, of what it reads.
+  Tensor attend(const Tensor& x) const {
+    const Tape::Part part(attention_path);
+    return see_attn_out(attention->forward(see_attn_in(x)));
+  }
+  Tensor think(const Tensor& x) const {
+    const Tape::Part part(mlp_path);
+    return see_mlp_out(mlp.forward(x));
+  }
 };
 
 // GPT-2: each part reads a normalised copy of the stream; the stream itself runs through untouched.
 struct PreNormBlock : Block {
   using Block::Block;
   Tensor forward(const Tensor& resid_pre) const override {
-    const Tensor attended = see_attn_out(attention->forward(see_attn_in(attention_norm->forward(resid_pre))));
+    const Tensor attended = attend(attention_norm->forward(resid_pre));
     const Tensor resid_mid = see_mid(add(resid_pre, dropout(attended, p)));
-    const Tensor thought = see_mlp_out(mlp.forward(mlp_norm->forward(resid_mid)));
+    const Tensor thought = think(mlp_norm->forward(resid_mid));
     return see_post(add(resid_mid, dropout(thought, p)));
   }
 };
@@ -139,9 +153,9 @@ struct PreNormBlock : Block {
 struct PostNormBlock : Block {
   using Block::Block;
   Tensor forward(const Tensor& resid_pre) const override {
-    const Tensor attended = see_attn_out(attention->forward(see_attn_in(resid_pre)));
+    const Tensor attended = attend(resid_pre);
     const Tensor resid_mid = see_mid(attention_norm->forward(add(resid_pre, dropout(attended, p))));
-    const Tensor thought = see_mlp_out(mlp.forward(resid_mid));
+    const Tensor thought = think(resid_mid);
     return see_post(mlp_norm->forward(add(resid_mid, dropout(thought, p))));
   }
 };
@@ -155,6 +169,7 @@ struct Transformer {
   std::vector<std::unique_ptr<Block>> blocks;
   std::unique_ptr<Norm> final_norm;
   Tensor unembed;  // [V, C]: a direction for each token that may come next; the token table itself if tied
+  std::string unembed_path;
   Point see_hidden, see_logits;
 
   // Declares (or binds) all parameters through the builder. Error if the configuration makes no sense.
@@ -172,7 +187,10 @@ struct Transformer {
            "sequences of one length, " + std::to_string(config.context) + " tokens at most");
     Tensor x = embedding(tokens, ids, {sequences, length});
     x = dropout(positions->forward(x), config.dropout);
-    for (const auto& block : blocks) x = block->forward(x);
+    for (const auto& block : blocks) {
+      const Tape::Part part(block->path);
+      x = block->forward(x);
+    }
     return see_hidden(final_norm->forward(x));
   }
 
@@ -186,7 +204,9 @@ struct Transformer {
   // How wrong the guess is, [1]: cross_entropy(forward(ids), targets), without keeping all logits.
   Tensor loss(std::span<const std::int32_t> ids, Index sequences, std::span<const std::int32_t> targets,
               const CrossEntropy& options = {}) const {
-    return ops_of(config).head(hidden(ids, sequences), unembed, targets, options);
+    const Tensor x = hidden(ids, sequences);
+    const Tape::Part part(unembed_path);
+    return ops_of(config).head(x, unembed, targets, options);
   }
 };
 

@@ -26,14 +26,6 @@ std::string megabytes(std::size_t bytes) {
   return text;
 }
 
-double measure_peak(Workers& workers) {
-  std::vector<double> rates(workers.count());
-  workers.run([&](Index worker) { rates[worker] = blas::measure_peak(512, 0.1); });
-  double total = 0;
-  for (double rate : rates) total += rate;
-  return total;
-}
-
 void introduce(Live& live, const Config& config, const Corpus& corpus, const RunFolder& run, Trainer& trainer,
                double peak) {
   const ModelConfig& m = config.model;

@@ -8,6 +8,7 @@
 
 #include "engine/error.h"
 #include "engine/matmul/blas.h"
+#include "train/explain.h"
 #include "train/files/files.h"
 #include "train/options/command_line.h"
 #include "train/report/report.h"
@@ -32,6 +33,7 @@ struct Start {
   Config config;
   std::string resume;   // the folder of a run to go on with, or empty
   std::string against;  // further options for a second run to compare with, or empty
+  bool explains = false, profiles = false, shows_batch = false;  // instead of a run
 };
 
 Start read_options(int argc, char** argv) {
@@ -47,10 +49,14 @@ Start read_options(int argc, char** argv) {
               "a JSON file of options, such as a run's config.json (options given here win)");
   options.add("resume", start.resume,
               "go on with the run in this folder; of the other options only --steps may change");
-  bool lists_probes = false;
+  bool lists_probes = false, explains = false, profiles = false, shows_batch = false;
   options.add("against", start.against,
               "train once more with these options changed, and compare: \"--norm rms\"");
   options.add("list-probes", lists_probes, "name all probes, and end");
+  options.add("show-batch", shows_batch, "print what the model is fed in the first step, and end");
+  options.add("explain", explains,
+              "print one step op by op, write its graph as SVG and DOT to --runs, and end");
+  options.add("profile", profiles, "print where the time of steps goes, and end");
   const FieldList all = fields(start.config);
   options.list.insert(options.list.end(), all.list.begin(), all.list.end());
   auto given = parse_command_line("train", "Trains a tiny transformer.", options, argc, argv);
@@ -73,10 +79,12 @@ Start read_options(int argc, char** argv) {
     std::fputs(list_of_probes().c_str(), stdout);
     std::exit(0);
   }
-  for (const char* name : {"preset", "config", "against"}) {
-    if (name == std::string("against") && given.contains(name)) start.against = given[name];
+  start.explains = given.contains("explain");
+  start.profiles = given.contains("profile");
+  start.shows_batch = given.contains("show-batch");
+  if (given.contains("against")) start.against = given["against"];
+  for (const char* name : {"preset", "config", "against", "explain", "profile", "show-batch"})
     given.erase(name);
-  }
   for (const auto& [name, text] : given) all.set(name, text);
   if (start.config.workers == 0) {
     start.config.workers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -92,6 +100,22 @@ Config changed(Config config, const std::string& line) {
   for (const auto& [name, text] : given) all.set(name, text);
   check(config);
   return config;
+}
+
+// What is said of a step, without a run. Returns whether that was asked for.
+bool look_inside(const Start& start) {
+  if (start.shows_batch) std::fputs(show_batch(start.config).c_str(), stdout);
+  if (start.profiles) std::fputs(profile_steps(start.config).c_str(), stdout);
+  if (start.explains) {
+    const Explanation e = explain_step(start.config);
+    const std::string base =
+        start.config.runs + "/" + (start.config.name.empty() ? start.config.preset : start.config.name);
+    make_folder(start.config.runs);
+    write_atomically(base + ".step.svg", standalone_svg(e.figure));
+    write_atomically(base + ".step.dot", e.dot);
+    std::printf("%s\ngraph    %s.step.svg   %s.step.dot\n", e.text.c_str(), base.c_str(), base.c_str());
+  }
+  return start.shows_batch || start.profiles || start.explains;
 }
 
 // The run, and the one that it is compared with, which starts from the same seed.
@@ -120,6 +144,6 @@ int main(int argc, char** argv) {
     std::signal(SIGINT, ef::on_interrupt);
     std::signal(SIGTERM, ef::on_interrupt);
     const ef::Start start = ef::read_options(argc, argv);
-    ef::train(start);
+    if (!ef::look_inside(start)) ef::train(start);
   });
 }

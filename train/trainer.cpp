@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <fstream>
+#include <numeric>
 
 #include "engine/error.h"
 #include "engine/matmul/blas.h"
@@ -101,37 +102,61 @@ void Trainer::reduce_pieces(Index worker) {
   }
 }
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
+// Adds the seconds of its scope to a number.
+class Timed {
+ public:
+  explicit Timed(double& to) : to_(to), start_(std::chrono::steady_clock::now()) {}
+  ~Timed() { to_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  Timed(const Timed&) = delete;
+  Timed& operator=(const Timed&) = delete;
+
+ private:
+  double& to_;
+  std::chrono::steady_clock::time_point start_;
+};
 
 // Adds the regulariser's gradients to the first worker's, whose sequences are done.
 void Trainer::regularise(Index done) {
-  const auto start = std::chrono::steady_clock::now();
+  const Timed timed(times_.regulariser);
   Replica& first = *replicas_.front();
   const Tape::Scope scope(first.tape);
   first.tape.reset();
+  const std::string name = "regulariser";
+  const Tape::Part part(name);
   const Tensor term = regulariser_->loss(*first.model, done);
   regulariser_loss_ = term ? static_cast<double>(term.data[0]) : 0;
   if (!term) return;
   first.tape.backward(term);
-  regulariser_seconds_ += seconds_since(start);
 }
 
 double Trainer::loss_and_gradients(const Batch& batch, Index done) {
   // In few rows a product reads a weight hardly more often than packing does.
   const bool worth_keeping = batch.sequences * batch.tokens >= 512;
   const blas::Unchanging weights(parameters_.values(), worth_keeping ? parameters_.flat_size() : 0);
-  workers_.run([&](Index worker) { weights.prepare(worker, workers_.count()); });
-  workers_.run([&](Index worker) {
-    Replica& replica = *replicas_[worker];
-    const double flops = blas::flops_of_this_thread();
-    replica.loss = 0;
-    replica.gradients.zero();
-    forward_backward(replica, batch, share_of(batch.sequences, worker, workers_.count()), done, false);
-    if (worker == 0) regularise(done);
-    replica.flops += blas::flops_of_this_thread() - flops;
-  });
+  {
+    const Timed timed(times_.packing);
+    workers_.run([&](Index worker) { weights.prepare(worker, workers_.count()); });
+  }
+  const double passes = times_.passes, regulariser = times_.regulariser;
+  double together = 0;  // the first worker's passes, and until all others have done theirs
+  {
+    const Timed timed(together);
+    workers_.run([&](Index worker) {
+      Replica& replica = *replicas_[worker];
+      const double flops = blas::flops_of_this_thread();
+      double seconds = 0;
+      {
+        const Timed own(worker == 0 ? times_.passes : seconds);
+        replica.loss = 0;
+        replica.gradients.zero();
+        forward_backward(replica, batch, share_of(batch.sequences, worker, workers_.count()), done, false);
+      }
+      if (worker == 0) regularise(done);
+      replica.flops += blas::flops_of_this_thread() - flops;
+    });
+  }
+  times_.waiting += together - (times_.passes - passes) - (times_.regulariser - regulariser);
+  const Timed timed(times_.reduction);
   workers_.run([&](Index worker) { reduce_pieces(worker); });
   double loss = 0;
   for (const auto& replica : replicas_) loss += replica->loss;
@@ -139,9 +164,12 @@ double Trainer::loss_and_gradients(const Batch& batch, Index done) {
 }
 
 StepResult Trainer::step(const Batch& batch, Index done) {
-  const auto start = std::chrono::steady_clock::now();
-  for (const auto& block : model().blocks) block->attention->prepare();
-  regulariser_->prepare(model(), done);
+  const Timed timed(times_.all);
+  {
+    const Timed state(times_.state);
+    for (const auto& block : model().blocks) block->attention->prepare();
+    regulariser_->prepare(model(), done);
+  }
   StepResult result;
   result.loss = loss_and_gradients(batch, done);
   result.regulariser = regulariser_loss_;
@@ -154,11 +182,11 @@ StepResult Trainer::step(const Batch& batch, Index done) {
 
   const bool clips = config_.clip > 0 && result.gradient_norm > config_.clip;
   const double gradient_scale = clips ? config_.clip / result.gradient_norm : 1;
+  const Timed update(times_.update);
   workers_.run([&](Index worker) {
     optimiser_->update(worker, parameters_.values(), gradients(), done + 1, result.learning_rate,
                        gradient_scale);
   });
-  step_seconds_ += seconds_since(start);
   return result;
 }
 
@@ -237,6 +265,12 @@ void Trainer::explain(const Batch& batch, Index done, double loss) {
     if (!finite) throw NumericalError(when + "NaN or infinity in the gradient of " + parameter.path);
   }
   throw NumericalError(when + "the loss is " + std::to_string(loss) + ", or the gradient's norm overflows");
+}
+
+double measure_peak(Workers& workers) {
+  std::vector<double> rates(workers.count());
+  workers.run([&](Index worker) { rates[worker] = blas::measure_peak(512, 0.1); });
+  return std::accumulate(rates.begin(), rates.end(), 0.0);
 }
 
 Evaluation Trainer::evaluate(const ValidationWindows& windows, Index rows) {

@@ -30,6 +30,19 @@ struct StepResult {
   double learning_rate = 0;
 };
 
+// Where the seconds of steps went, as the first worker saw them: they add up to `all`, but for what lies
+// between. The same clock stands before and after, so that measuring costs nothing to speak of.
+struct StepTimes {
+  double state = 0;    // power iterations, held means
+  double packing = 0;  // of weights, for products of low precision
+  double passes = 0;   // forward and backward
+  double regulariser = 0;
+  double waiting = 0;    // for the other workers
+  double reduction = 0;  // adding up the workers' gradients, and their norm
+  double update = 0;     // the optimiser
+  double all = 0;
+};
+
 struct Evaluation {
   double nats = 0;        // sum over the scored targets
   double floor_nats = 0;  // the same in the true language; NaN if not known
@@ -52,6 +65,9 @@ struct MemoryPlan {
 // function of sizes alone, not of the machine: it decides the order of additions, so it belongs to what is
 // repeatable.
 Index automatic_micro_batch(const ModelConfig& model, Index parameters, Index sequences);
+
+// What square matrix products reach on all workers at once, in FLOP/s.
+double measure_peak(Workers& workers);
 
 class Trainer {
  public:
@@ -84,7 +100,8 @@ class Trainer {
   Index sequences_at_once() const { return micro_batch_; }  // at most, in a worker
   double flops() const;                                     // of all matmuls so far, over all workers
   // Of the seconds that steps took so far, the share that the regulariser took.
-  double regulariser_share() const { return step_seconds_ > 0 ? regulariser_seconds_ / step_seconds_ : 0; }
+  double regulariser_share() const { return times_.all > 0 ? times_.regulariser / times_.all : 0; }
+  const StepTimes& times() const { return times_; }  // of all steps so far
 
   Parameters& parameters() { return parameters_; }
   const Optimiser& optimiser() const { return *optimiser_; }
@@ -121,7 +138,8 @@ class Trainer {
   std::unique_ptr<Optimiser> optimiser_;
   std::unique_ptr<Schedule> schedule_;
   std::unique_ptr<Regulariser> regulariser_;
-  double regulariser_loss_ = 0, regulariser_seconds_ = 0, step_seconds_ = 0;
+  double regulariser_loss_ = 0;
+  StepTimes times_;
   Buffer values_before_;  // empty unless kept
   bool values_kept_ = false;
 };

@@ -122,7 +122,13 @@ TEST_CASE("page: hostile text is text, everywhere", "[page]") {
                               {.text = h, .judged = false, .unit = h, .evidence = h, .detail = h}},
               .command = h,
               .id = h};
-  const std::vector<Figure> figures = {draw(chart), draw(plot),      draw(map),
+  FlowFigure flow{
+      .title = h,
+      .note = h,
+      .first_label = h,
+      .second_label = h,
+      .rows = {{.label = h, .detail = h, .heading = true}, {.label = h, .detail = h, .first = 1}}};
+  const std::vector<Figure> figures = {draw(chart), draw(plot),      draw(map),  draw(flow),
                                        draw(kinds), draw(attention), draw(plane)};
   for (const Figure& figure : figures) {
     REQUIRE(figure.panels.size() == 1);

@@ -176,6 +176,23 @@ struct ScatterFigure {
 // states.
 Figure draw(const ScatterFigure& figure);
 
+// ---- What follows from what: a row each, from the top, with an arc from each row that it uses, and bars
+
+struct FlowFigure {
+  struct Row {
+    std::string label = "", detail = "";  // "linear", "[4, 8]"
+    bool heading = false;                 // it stands for itself: no arcs, no bars
+    std::vector<std::size_t> uses = {};   // rows above
+    double first = 0, second = 0;         // lengths of two bars, one behind the other; 0 or more
+  };
+  std::string id = "", title = "", note = "";
+  std::string first_label = "", second_label = "";  // with units
+  std::vector<Row> rows = {};
+};
+
+// Error if a row uses one that does not stand above it.
+Figure draw(const FlowFigure& figure);
+
 // ---- What all of these need
 
 // In the page's <style>: colours are variables, light and dark; printed light.
