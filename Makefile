@@ -24,13 +24,14 @@ CXXFLAGS += -std=c++20 -I. -MMD -MP
 VERSION  := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 # A fingerprint of the sources that a result comes from, committed or not: not of what draws and tabulates.
 ROOMS    := $(sort $(dir $(shell find engine models data train -name '*.cpp')))
-COMPUTES := $(sort $(filter-out $(addprefix train/,sample.% eval.% localize.% experiment.% write.%),\
+COMPUTES := $(sort $(filter-out $(addprefix train/,sample.% eval.% localize.% experiment.% write.% explain.% first.% play.%),\
             $(wildcard $(foreach room,$(filter-out train/%,$(ROOMS)) train/ train/options/ train/files/,$(room)*.h $(room)*.cpp))))
 SOURCES  := $(shell cat $(COMPUTES) | { sha256sum || shasum -a 256 || cksum; } 2>/dev/null | cut -c1-12)
 
 # ---- Files -------------------------------------------------------------------------------------------------
 BUILD    := build/$(notdir $(firstword $(CXX)))$(if $(PORTABLE),-portable)$(if $(SANITIZE),-sanitize)
-PROGRAMS := train sample eval localize experiment
+# A program is a file of train/ that has a main(): one of your own, train/play.cpp, becomes build/bin/play.
+PROGRAMS := $(patsubst train/%.cpp,%,$(shell grep -l '^int main' train/*.cpp))
 LIBRARY  := $(filter-out $(PROGRAMS:%=train/%.cpp),$(wildcard $(ROOMS:%=%*.cpp)))
 # The same sources are compiled for float32 (the programs and their tests) and for double (where gradients are
 # checked: tests/gradients/, and the golden files, which both must reproduce).
@@ -44,7 +45,7 @@ float     = $(patsubst %.cpp,$(BUILD)/float/%.o,$(1))
 double    = $(patsubst %.cpp,$(BUILD)/double/%.o,$(1))
 
 .DEFAULT_GOAL := all
-.PHONY: all programs tests run test run-tests bench paper paper-quick check help setup format clean FORCE
+.PHONY: all programs tests run test run-tests figures bench paper paper-quick check help setup format clean FORCE
 
 all: setup
 	@$(MAKE) --no-print-directory -j$(JOBS) programs
@@ -122,6 +123,10 @@ paper-quick: setup ## the same within minutes, at budgets that decide little: to
 	@$(BUILD)/experiment train/paper/quick.json $(if $(wildcard data/corpora/wikitext-2/train.txt),train/paper/quick-wikitext.json) \
 	  --results runs/paper-quick/results --title 'The paper, in minutes: not its result' \
 	  --theory runs/paper-quick/localize/localize.json --page runs/paper-quick/report.html
+
+figures: setup ## draw the pages' figures anew: engine/step.svg, engine/rooms.svg
+	@$(MAKE) --no-print-directory -j$(JOBS) -s tests
+	@EIGENFORMER_DRAW=1 $(BUILD)/test-float '[figures]'
 
 bench: setup ## times: training steps beside PyTorch, ops, growth, probes (PYTHON=python3: one with PyTorch)
 	@$(MAKE) --no-print-directory -j$(JOBS) -s $(BENCHES:%=$(BUILD)/bench-%)

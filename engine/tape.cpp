@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "engine/error.h"
-#include "engine/matmul/blas.h"
 #include "engine/ops.h"
 #include "engine/trace.h"
 
@@ -75,10 +74,10 @@ void Tape::run(std::size_t index, bool adds) {
   const Node& node = nodes_[index];
   if (!trace) return node.run(node.backward, adds);
   const auto start = std::chrono::steady_clock::now();
-  const double flops = blas::flops_of_this_thread();
+  const double flops = trace->flops();
   node.run(node.backward, adds);
   trace->ran(index, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
-             blas::flops_of_this_thread() - flops);
+             trace->flops() - flops);
 }
 
 void Tape::write_down(const Tensor& y) {

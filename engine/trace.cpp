@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "engine/matmul/blas.h"
-
 namespace ef {
 namespace {
 
@@ -63,7 +61,7 @@ void Trace::begin(const Tensor& y, std::span<const Tensor> inputs, const char* p
   const std::string layer = common_layer(parameters);
   op.layer = !layer.empty() && is_within(layer, part) ? layer : part;
   op.bytes_moved = static_cast<double>(numbers) * sizeof(Real);
-  open_.push_back({ops_.size(), y.data, now(), blas::flops_of_this_thread(), bytes_before});
+  open_.push_back({ops_.size(), y.data, now(), flops(), bytes_before});
   ops_.push_back(std::move(op));
 }
 
@@ -73,7 +71,7 @@ void Trace::end(const Tensor& y, std::size_t bytes_after, bool has_backward) {
   if (found == open_.rend()) return;  // begun before the trace was
   Op& op = ops_[found->op];
   op.forward_seconds = now() - found->seconds;
-  op.forward_flops = blas::flops_of_this_thread() - found->flops;
+  op.forward_flops = flops() - found->flops;
   op.bytes_held = bytes_after - found->bytes;
   op.has_backward = has_backward;
   maker_[y.data] = static_cast<Index>(found->op);

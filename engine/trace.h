@@ -1,6 +1,6 @@
 // What a tape did, op by op, with the time and the memory that each took: a step seen from inside.
 //
-//   Trace trace;
+//   Trace trace(blas::flops_of_this_thread);
 //   tape.trace = &trace;      // from now on; nullptr ends it
 //   ... a forward and a backward ...
 //   for (const Trace::Op& op : trace.ops()) ...
@@ -18,6 +18,10 @@ namespace ef {
 
 class Trace {
  public:
+  // What counts the floating-point operations of this thread's matrix products, as
+  // blas::flops_of_this_thread does; without it they are not known, and 0.
+  explicit Trace(double (*flops_so_far)() = nullptr) : flops_so_far_(flops_so_far) {}
+
   struct Input {
     Shape shape;
     std::string name;    // of a parameter its path; else the op that made it, or "" if none did
@@ -52,8 +56,10 @@ class Trace {
   void begin(const Tensor& y, std::span<const Tensor> inputs, const char* part, std::size_t bytes_before);
   void end(const Tensor& y, std::size_t bytes_after, bool has_backward);
   void ran(std::size_t node, double seconds, double flops);
+  double flops() const { return flops_so_far_ ? flops_so_far_() : 0; }
   void next_pass();  // the tape is reset: its memory will hold other tensors
 
+  double (*flops_so_far_)();
   std::vector<Op> ops_;
   Index pass_ = 0;
   std::vector<Open> open_;              // begun and not ended

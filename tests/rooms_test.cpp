@@ -1,14 +1,18 @@
 // The house: arrows between rooms run down. A room is a folder; it may include from rooms that stand before
 // it in the list below, and from itself. So nothing runs in circles, and a newcomer can read from the bottom
 // up.
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
 
 #include "tests/helpers.h"
+#include "train/explain.h"
+#include "train/plot/figure.h"
 
 namespace fs = std::filesystem;
+using ef::contains;
 
 namespace {
 
@@ -22,12 +26,15 @@ const std::vector<std::string> rooms = {
     "train", "train/report", "train/experiment", "train/localize", "programs"};
 // clang-format on
 
-const std::set<std::string> programs = {"train", "sample", "eval", "localize", "experiment"};
+std::string text_of(const fs::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+}
 
 // The programs stand in train/, above all that they are made of.
 std::string room_of(const fs::path& file) {
   const std::string folder = file.parent_path().string();
-  if (folder == "train" && file.extension() == ".cpp" && programs.contains(file.stem().string()))
+  if (folder == "train" && file.extension() == ".cpp" && contains(text_of(file), "\nint main("))
     return "programs";
   return folder;
 }
@@ -80,4 +87,70 @@ TEST_CASE("each room has a page that says what lives there", "[rooms]") {
     INFO(room);
     if (room != "programs") CHECK(fs::exists(fs::path(room) / "README.md"));
   }
+}
+
+// ---- The pages' figures, which `make figures` draws anew
+
+namespace {
+
+// The same text as the file's; with EIGENFORMER_DRAW set it is written there.
+void check_figure(const std::string& path, const std::string& svg) {
+  if (std::getenv("EIGENFORMER_DRAW")) std::ofstream(path, std::ios::binary) << svg;
+  INFO(path << " is not what the code says: make figures");
+  CHECK(text_of(path) == svg);
+}
+
+// Arrows from room to room, without those that follow from others.
+std::map<std::string, std::set<std::string>> arrows() {
+  std::map<std::string, std::set<std::string>> direct, reached;
+  for (const fs::path& file : sources())
+    for (const std::string& include : includes_of(file))
+      if (room_of(file) != room_of(include)) direct[room_of(file)].insert(room_of(include));
+  for (const std::string& room : rooms) {  // from the ground up: what those below reach is known
+    reached[room] = direct[room];
+    for (const std::string& below : direct[room])
+      reached[room].insert(reached[below].begin(), reached[below].end());
+  }
+  for (auto& [room, below] : direct)
+    std::erase_if(below, [&, &all = below](const std::string& target) {
+      return std::any_of(all.begin(), all.end(), [&](const std::string& other) {
+        return other != target && reached[other].contains(target);
+      });
+    });
+  return direct;
+}
+
+}  // namespace
+
+TEST_CASE("the figure of the rooms is that of their includes", "[rooms][figures]") {
+  ef::FlowFigure flow{
+      .id = "rooms",
+      .title = "The rooms, from the ground up",
+      .note = "An arc is an include, where it does not follow from others. Bars are lines of code.",
+      .first_label = "lines of code"};
+  std::map<std::string, double> lines;
+  for (const fs::path& file : sources()) {
+    const std::string text = text_of(file);
+    lines[room_of(file)] += static_cast<double>(std::count(text.begin(), text.end(), '\n'));
+  }
+  const auto below = arrows();
+  std::map<std::string, std::size_t> row_of;
+  for (const std::string& room : rooms) {
+    // Rounded to hundreds, so that the figure does not change with every line.
+    const double rounded = 100 * std::ceil(lines[room] / 100);
+    ef::FlowFigure::Row row{.label = room, .detail = "some " + ef::grouped(rounded), .first = rounded};
+    if (const auto found = below.find(room); found != below.end())
+      for (const std::string& target : found->second) row.uses.push_back(row_of.at(target));
+    row_of[room] = flow.rows.size();
+    flow.rows.push_back(std::move(row));
+  }
+  check_figure("engine/rooms.svg", ef::standalone_svg(ef::draw(flow)));
+}
+
+TEST_CASE("the figure of a step is what the tape records", "[figures]") {
+  ef::Config config;
+  ef::apply_preset(config, "story");
+  config.model.layers = 1;
+  config.workers = 1;
+  check_figure("engine/step.svg", ef::standalone_svg(ef::step_without_times(config)));
 }

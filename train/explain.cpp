@@ -99,7 +99,7 @@ std::string row(const std::string& label, const std::string& in, const std::stri
 // The ops of one step, each with the median of its times over several.
 std::vector<Trace::Op> median_step(Bench& bench, StepTimes& times) {
   constexpr int rehearsals = 2, steps = 7;
-  Trace trace;
+  Trace trace(blas::flops_of_this_thread);
   std::vector<Trace::Op> ops;
   std::vector<std::vector<double>> forward, backward;
   for (int step = 0; step < rehearsals + steps; ++step) {
@@ -149,7 +149,7 @@ std::string dot_of(const std::vector<Trace::Op>& ops, const std::vector<std::siz
   return text + "}\n";
 }
 
-Figure figure_of(const std::vector<Trace::Op>& ops, const std::vector<std::size_t>& shown) {
+Figure figure_of(const std::vector<Trace::Op>& ops, const std::vector<std::size_t>& shown, bool timed) {
   FlowFigure flow{.id = "step",
                   .title = "One step, op by op",
                   .note =
@@ -168,8 +168,8 @@ Figure figure_of(const std::vector<Trace::Op>& ops, const std::vector<std::size_
     }
     FlowFigure::Row row_of{.label = label_of(op),
                            .detail = op.shape.str(),
-                           .first = 1e3 * op.forward_seconds,
-                           .second = 1e3 * op.backward_seconds};
+                           .first = timed ? 1e3 * op.forward_seconds : 0,
+                           .second = timed ? 1e3 * op.backward_seconds : 0};
     for (const Trace::Input& input : op.inputs)
       if (const auto used = rows.find(input.made_by); used != rows.end()) row_of.uses.push_back(used->second);
     rows[static_cast<Index>(i)] = flow.rows.size();
@@ -179,6 +179,18 @@ Figure figure_of(const std::vector<Trace::Op>& ops, const std::vector<std::size_
 }
 
 }  // namespace
+
+Figure step_without_times(const Config& config) {
+  Bench bench(config);
+  Trace trace(blas::flops_of_this_thread);
+  bench.trainer->tape().trace = &trace;
+  bench.trainer->step(bench.batch(0), 0);
+  bench.trainer->tape().trace = nullptr;
+  std::vector<std::size_t> shown;
+  for (std::size_t i = 0; i < trace.ops().size(); ++i)
+    if (trace.ops()[i].pass == 0) shown.push_back(i);
+  return figure_of(trace.ops(), shown, false);
+}
 
 Explanation explain_step(const Config& config) {
   Bench bench(config);
@@ -235,7 +247,7 @@ Explanation explain_step(const Config& config) {
             " ms backward; all passes of the worker: " + milliseconds(times.passes) +
             " ms, the whole step: " + milliseconds(times.all) + " ms (--profile says where the rest goes)\n";
   e.dot = dot_of(ops, shown);
-  e.figure = figure_of(ops, shown);
+  e.figure = figure_of(ops, shown, true);
   return e;
 }
 
@@ -255,7 +267,7 @@ std::string profile_steps(const Config& config) {
   };
   std::map<std::string, Row> rows;
   std::vector<std::string> order;
-  Trace trace;
+  Trace trace(blas::flops_of_this_thread);
   StepTimes before;
   double data = 0, probing = 0, all = 0;
   const auto seconds = [] {

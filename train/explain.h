@@ -18,6 +18,9 @@ struct Explanation {
 };
 Explanation explain_step(const Config& config);
 
+// Its figure without times, which are of a machine: what follows from what.
+Figure step_without_times(const Config& config);
+
 // The same over many steps, as a table: seconds by layer and op, summed over layers of one kind, and what is
 // outside of ops: reduction, optimiser, waiting, data, probes. It says what part of the time it accounts for.
 std::string profile_steps(const Config& config);

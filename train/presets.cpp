@@ -73,6 +73,50 @@ void paper(Config& c) {
   c.sample_tokens = 100;
 }
 
+// ---- Tasks whose best loss is known, each solved in about a minute on two cores
+
+// A small model, and what shows how it does it.
+void task(Config& c, const char* source, Index context) {
+  c.data = source;
+  c.model.context = context;
+  c.model.layers = 2;
+  c.model.heads = 4;
+  c.model.channels = 64;
+  c.model.ffn = 256;
+  c.steps = 1500;
+  c.batch = 32;
+  c.schedule.peak = 3e-3;
+  c.schedule.warmup = 100;
+  c.options.set("beta2", 0.99);
+  c.eval_every = 250;
+  c.sample_tokens = 0;
+  c.probe = "pred.accuracy,attn.map,attn.previous,attn.induction,attn.entropy,qk.spectrum";
+}
+
+void copy(Config& c) { task(c, "copy", 34); }
+void reverse(Config& c) { task(c, "reverse", 34); }
+void sort(Config& c) { task(c, "sort", 26); }
+void recall(Config& c) { task(c, "recall", 34); }
+void brackets(Config& c) { task(c, "brackets", 61); }
+void regression(Config& c) { task(c, "regression", 17); }
+void markov(Config& c) {
+  task(c, "markov", 65);
+  c.options.set("markov-in-context", true);
+}
+void walk(Config& c) { task(c, "walk", 65); }
+
+// Few pairs, seen again and again: the rule comes after they are known by heart.
+void addition(Config& c) {
+  task(c, "addition", 6);
+  c.model.layers = 1;
+  c.model.channels = 128;
+  c.model.ffn = 512;
+  c.batch = 512;
+  c.steps = 3000;
+  c.optimiser.weight_decay = 1;
+  c.schedule.name = "constant";
+}
+
 void paper_untied(Config& c) {
   paper(c);
   c.model.tied = false;
@@ -87,6 +131,15 @@ const std::vector<Preset>& presets() {
       {"shakespeare", "Tiny Shakespeare in characters, nanoGPT's settings for a CPU", shakespeare},
       {"paper", "WikiText-2 in words, fairseq's Post-LN transformer_lm, 1 layer, 1 head", paper},
       {"paper-untied", "the same with an output matrix of its own", paper_untied},
+      {"copy", "a task: repeat random symbols", copy},
+      {"reverse", "a task: repeat them backwards", reverse},
+      {"sort", "a task: repeat them in order", sort},
+      {"recall", "a task: which value belongs to this key (induction)", recall},
+      {"addition", "a task: sums modulo a prime, some pairs held out (grokking)", addition},
+      {"brackets", "a task: brackets that close in the right order", brackets},
+      {"regression", "a task: linear regression in context", regression},
+      {"markov", "a task: a chain of symbols with a table of its own each line", markov},
+      {"walk", "a task: random walks", walk},
   };
   return all;
 }

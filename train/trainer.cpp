@@ -220,12 +220,14 @@ std::vector<Reading> Trainer::observe(const std::vector<Probe>& probes, const Ba
          i += static_cast<std::size_t>(workers_.count())) {
       tape.reset();
       const Listener listener;
-      const std::span text(batch.inputs.data() + rows[i] * batch.tokens,
-                           static_cast<std::size_t>(length(rows[i])));
+      const auto count = static_cast<std::size_t>(length(rows[i]));
+      const std::span text(batch.inputs.data() + rows[i] * batch.tokens, count);
+      const std::span asked(batch.targets.data() + rows[i] * batch.tokens, count);
       replica.model->hidden(text, 1);
       for (std::size_t p = 0; p < probes.size(); ++p) {
         if (!probes[p].read_text) continue;
-        const TextObservation observation(weights, listener.seen(), listener.absent(), rows[i] == first);
+        const TextObservation observation(weights, listener.seen(), listener.absent(), rows[i] == first, text,
+                                          asked);
         probes[p].read_text(observation, of_windows[p][i]);
         of_windows[p][i].missing.insert(observation.missing().begin(), observation.missing().end());
       }

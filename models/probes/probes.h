@@ -52,10 +52,13 @@ struct TextObservation : Observation {
   const std::map<std::string, Tensor>& seen;
   const std::map<std::string, std::string>& absent;
   bool first;  // whether this is the first of the windows, in the order of the text
+  // [T]: what the model was given, and what it should guess; -1 where that is not scored.
+  std::span<const std::int32_t> inputs, targets;
 
   TextObservation(const Observation& o, const std::map<std::string, Tensor>& s,
-                  const std::map<std::string, std::string>& a, bool is_first)
-      : Observation(o), seen(s), absent(a), first(is_first) {}
+                  const std::map<std::string, std::string>& a, bool is_first,
+                  std::span<const std::int32_t> given = {}, std::span<const std::int32_t> asked = {})
+      : Observation(o), seen(s), absent(a), first(is_first), inputs(given), targets(asked) {}
 
   // The tensor of "blocks.LAYER.POINT":
   //   attn_in                    what attention reads, [T, C]

@@ -3,6 +3,7 @@
 
 #include <numeric>
 
+#include "engine/matmul/blas.h"
 #include "engine/ops.h"
 #include "models/transformer.h"
 #include "tests/helpers.h"
@@ -17,7 +18,7 @@ struct Passed {
   Parameters parameters;
   Buffer gradients{0};
   Tape tape;
-  Trace trace;
+  Trace trace{blas::flops_of_this_thread};
   std::vector<std::int32_t> ids{1, 2, 3, 0, 4, 1}, targets{2, 3, 0, 4, 1, 1};
   Real loss = 0;
 
@@ -86,7 +87,7 @@ TEST_CASE("a trace changes no bit, and knows every op, its layer and what it use
 TEST_CASE("a trace: flops, bytes and shapes of a product are those of its sizes", "[trace]") {
   Leaf x({3, 4}, 1), w({5, 4}, 2), b({5}, 3);
   Tape tape;
-  Trace trace;
+  Trace trace{blas::flops_of_this_thread};
   {
     const Tape::Scope scope(tape);
     tape.trace = &trace;

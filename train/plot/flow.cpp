@@ -68,7 +68,8 @@ Figure draw(const FlowFigure& flow) {
     figure.csv += csv_field(row.label) + "," + csv_field(row.detail) + "," + exact(row.first) + "," +
                   exact(row.second) + "," + csv_field(used) + "\n";
   }
-  figure.legend = {entry(1, flow.first_label), entry(2, flow.second_label)};
+  if (!flow.first_label.empty()) figure.legend.push_back(entry(1, flow.first_label));
+  if (!flow.second_label.empty()) figure.legend.push_back(entry(2, flow.second_label));
   figure.panels.push_back({.width = width,
                            .height = 2 * top + row_height * static_cast<double>(flow.rows.size()),
                            .svg = drawing});

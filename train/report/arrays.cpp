@@ -78,6 +78,7 @@ struct Head {
 // All heads of an array [layer, head, ...] that have a finite number, and how many more there are than are
 // shown.
 std::vector<Head> heads_of(const NpyArray& array, std::size_t& more) {
+  if (array.shape.size() == 1) return {{"whole model", 0, array.values.size()}};
   const auto heads = static_cast<std::size_t>(array.shape[1]);
   const std::size_t size = array.values.size() / (static_cast<std::size_t>(array.shape[0]) * heads);
   std::vector<Head> all;
@@ -125,12 +126,13 @@ Figure draw_lines(const Drawing& drawing) {
               .low = picture.low,
               .high = picture.high,
               .single_precision = true};
-  const std::vector<Reading> readings = read_all(thinned(drawing.files), 3);
+  std::vector<Reading> readings = read_all(thinned(drawing.files), 3);
+  if (readings.empty()) readings = read_all(thinned(drawing.files), 1);
   if (readings.empty()) return {};
   std::size_t more = 0;
   const std::vector<Head> heads = heads_of(readings.back().array, more);
   for (const Reading& reading : readings) map.x.values.push_back(reading.step);
-  const auto bins = static_cast<std::size_t>(readings.back().array.shape[2]);
+  const auto bins = static_cast<std::size_t>(readings.back().array.shape.back());
   for (std::size_t bin = 0; bin < bins; ++bin)
     map.y.values.push_back((static_cast<double>(bin) + 0.5) / static_cast<double>(bins));
   for (const Head& head : heads) {
