@@ -45,7 +45,7 @@ float     = $(patsubst %.cpp,$(BUILD)/float/%.o,$(1))
 double    = $(patsubst %.cpp,$(BUILD)/double/%.o,$(1))
 
 .DEFAULT_GOAL := all
-.PHONY: all programs tests run test run-tests figures bench paper paper-quick check help setup format clean FORCE
+.PHONY: all programs tests run test run-tests size figures bench paper paper-quick check help setup format clean FORCE
 
 all: setup
 	@$(MAKE) --no-print-directory -j$(JOBS) programs
@@ -123,6 +123,11 @@ paper-quick: setup ## the same within minutes, at budgets that decide little: to
 	@$(BUILD)/experiment train/paper/quick.json $(if $(wildcard data/corpora/wikitext-2/train.txt),train/paper/quick-wikitext.json) \
 	  --results runs/paper-quick/results --title 'The paper, in minutes: not its result' \
 	  --theory runs/paper-quick/localize/localize.json --page runs/paper-quick/report.html
+
+size: ## lines of code by room
+	@for room in $(ROOMS); do cat $$room*.h $$room*.cpp 2>/dev/null | wc -l | sed "s|$$|  $$room|"; done
+	@cat $$(git ls-files 'engine/*.h' 'engine/*.cpp' 'models/*.h' 'models/*.cpp' 'data/*.h' 'data/*.cpp' 'train/*.h' 'train/*.cpp') | wc -l | sed 's|$$|  in all|'
+	@cat $$(git ls-files 'tests/*.h' 'tests/*.cpp') | wc -l | sed 's|$$|  tests/|'
 
 figures: setup ## draw the pages' figures anew: engine/step.svg, engine/rooms.svg
 	@$(MAKE) --no-print-directory -j$(JOBS) -s tests

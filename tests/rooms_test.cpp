@@ -123,22 +123,17 @@ std::map<std::string, std::set<std::string>> arrows() {
 }  // namespace
 
 TEST_CASE("the figure of the rooms is that of their includes", "[rooms][figures]") {
-  ef::FlowFigure flow{
-      .id = "rooms",
-      .title = "The rooms, from the ground up",
-      .note = "An arc is an include, where it does not follow from others. Bars are lines of code.",
-      .first_label = "lines of code"};
-  std::map<std::string, double> lines;
-  for (const fs::path& file : sources()) {
-    const std::string text = text_of(file);
-    lines[room_of(file)] += static_cast<double>(std::count(text.begin(), text.end(), '\n'));
-  }
+  ef::FlowFigure flow{.id = "rooms",
+                      .title = "The rooms, from the ground up",
+                      .note = "An arc is an include, where it does not follow from others."};
   const auto below = arrows();
   std::map<std::string, std::size_t> row_of;
   for (const std::string& room : rooms) {
-    // Rounded to hundreds, so that the figure does not change with every line.
-    const double rounded = 100 * std::ceil(lines[room] / 100);
-    ef::FlowFigure::Row row{.label = room, .detail = "some " + ef::grouped(rounded), .first = rounded};
+    // The heading of its page, "# The engine".
+    const std::string page = text_of(fs::path(room) / "README.md");
+    const std::string heading = page.substr(0, page.find('\n'));
+    ef::FlowFigure::Row row{.label = room,
+                            .detail = heading.size() > 2 ? heading.substr(2) : "a main() each"};
     if (const auto found = below.find(room); found != below.end())
       for (const std::string& target : found->second) row.uses.push_back(row_of.at(target));
     row_of[room] = flow.rows.size();
