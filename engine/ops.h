@@ -52,9 +52,11 @@ Tensor at_least(const Tensor& x, double c);  // x >= c
 // ops/masks.cpp
 // 1 where seen(row, column), else 0: [rows, columns]
 Tensor position_mask(Index rows, Index columns, const std::function<bool(Index row, Index column)>& seen);
-Tensor causal_mask(Index tokens);  // [T, T]: row i sees columns 0..i
-// [T, T]: a row sees itself and the window - 1 columns before it. Error if window < 1
-Tensor window_mask(Index tokens, Index window);
+// [rows, T]: row i of T sees columns 0..i. rows: only the last so many, as of a product of new queries with
+// all keys; by default all T.
+Tensor causal_mask(Index tokens, Index rows = -1);
+// The same, and no more than `window` columns, itself among them.
+Tensor window_mask(Index tokens, Index window, Index rows = -1);
 // a where the mask is not 0, else b: a [...], mask and b repeated to fit a. What is not chosen gets a
 // gradient of 0, and its NaN or infinity does not pass; but 0 times an infinite slope below it is NaN: choose
 // before a log or a division, not after it. Error for a mask with a gradient.
@@ -120,7 +122,8 @@ Tensor rms_norm(const Tensor& x, const Tensor& gain, double epsilon);  // gain [
 
 // ops/softmax.cpp: over the last axis
 Tensor softmax(const Tensor& x);
-Tensor causal_softmax(const Tensor& x);  // [..., T, T]: row i over its entries 0..i, zeros after them
+// [..., T, T]: row i over its entries 0..i, zeros after them. Of [..., n, T] the rows are the last n of T.
+Tensor causal_softmax(const Tensor& x);
 
 // ops/attention.cpp
 // Causal multi-head attention: q, k, v [B, T, C], head h in channels [h D, (h + 1) D) -> [B, T, C].
@@ -133,6 +136,9 @@ struct AttentionSeen {
 };
 Tensor causal_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index heads, double scale,
                         const AttentionSeen& seen = {});
+// The same of the last token alone, which sees all of them: q [1, 1, C], k, v [1, T, C] -> [1, 1, C]. For
+// writing: it has no backward. Error if the tape is recording.
+Tensor attention_of_last(const Tensor& q, const Tensor& k, const Tensor& v, Index heads, double scale);
 
 // ops/attention_parts.cpp: for attentions that are composed op by op
 Tensor soft_cap(const Tensor& x, double cap);  // cap tanh(x / cap), within +- cap; Error unless cap > 0

@@ -61,6 +61,15 @@ struct NoNorm : Norm {
 };
 const Registered<Norm, NoNorm> no_norm_sibling("none", "the input itself");
 
+// Rows [first, first + count) of a table, of the same memory: a part of a weight, and of its gradient.
+Tensor rows_of(Tensor table, Index first, Index count) {
+  const Index before = first * table.shape[1];
+  table.shape[0] = count;
+  table.data += before;
+  if (Real* gradient = table.grad) table.grad = Gradient(gradient + before);
+  return table;
+}
+
 // h_t = e_t + P_t, P learned (GPT-2).
 struct LearnedPositions : Positions {
   Tensor table;  // [context, C]
@@ -69,10 +78,8 @@ struct LearnedPositions : Positions {
     table = b.parameter_of(Parameter::Kind::embedding, "weight", {config.context, config.channels},
                            init->weight(Role::positions, config.channels));
   }
-  Tensor forward(const Tensor& tokens) const override {
-    Tensor used = table;
-    used.shape[0] = tokens.shape[1];
-    return add(tokens, used);
+  Tensor forward(const Tensor& tokens, Index first) const override {
+    return add(tokens, rows_of(table, first, tokens.shape[1]));
   }
 };
 const Registered<Positions, LearnedPositions> learned("learned", "a trained vector a position (GPT-2)");
@@ -98,9 +105,9 @@ struct SinusoidalPositions : Positions {
       }
     }
   }
-  Tensor forward(const Tensor& tokens) const override {
-    Tensor used{{tokens.shape[1], channels}, const_cast<Real*>(table.data()), nullptr, "sinusoids"};
-    return add(scale(tokens, std::sqrt(Real(channels))), used);
+  Tensor forward(const Tensor& tokens, Index first) const override {
+    const Tensor all{{context, channels}, const_cast<Real*>(table.data()), nullptr, "sinusoids"};
+    return add(scale(tokens, std::sqrt(Real(channels))), rows_of(all, first, tokens.shape[1]));
   }
 };
 const Registered<Positions, SinusoidalPositions> sinusoidal("sinusoidal",
@@ -109,7 +116,7 @@ const Registered<Positions, SinusoidalPositions> sinusoidal("sinusoidal",
 // For attentions that know of places themselves, as rotary ones do.
 struct NoPositions : Positions {
   NoPositions(const Builder&, const ModelConfig&) {}
-  Tensor forward(const Tensor& tokens) const override { return tokens; }
+  Tensor forward(const Tensor& tokens, Index) const override { return tokens; }
 };
 const Registered<Positions, NoPositions> no_positions("none", "the tokens alone");
 

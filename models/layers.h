@@ -32,12 +32,13 @@ struct Norm {
   virtual Tensor forward(const Tensor& x) const = 0;
 };
 
-// Tells tokens where they stand.  [B, T, C] -> [B, T, C].  Siblings: learned, sinusoidal, none.
+// Tells tokens where they stand: at place `first` and after.  [B, T, C] -> [B, T, C].  Siblings: learned,
+// sinusoidal, none.
 struct Positions {
   virtual ~Positions() = default;
   static constexpr const char* kind = "positions";
   using Factory = ModelFactory<Positions>;
-  virtual Tensor forward(const Tensor& tokens) const = 0;
+  virtual Tensor forward(const Tensor& tokens, Index first) const = 0;
 };
 
 // The fused ops, or their textbook twins.

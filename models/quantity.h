@@ -43,7 +43,8 @@ struct Quantity {
 // How an array is drawn that a probe reads. It is declared where the array is made, as a quantity is.
 struct Picture {
   enum class Kind {
-    line,  // [layer, head, N] or [N]: a map of place and step for each head; experiments draw the last as lines
+    line,  // [layer, head, N] or [N]: a map of place and step for each head; experiments draw the last as
+           // lines
     eigenvalues,  // [layer, head, N, 2]: real and imaginary parts, in the complex plane
     pattern,      // [layer, head, T, T]: causal attention
   };

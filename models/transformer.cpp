@@ -1,10 +1,13 @@
 #include "models/transformer.h"
 
+#include <algorithm>
+
 #include "engine/error.h"
 
 namespace ef {
 
 thread_local Listener* Listener::current_ = nullptr;
+thread_local Memory* Memory::current_ = nullptr;
 
 namespace {
 
@@ -55,6 +58,33 @@ Transformer::Transformer(const Builder& b, const ModelConfig& c)
                    : (b / "unembed")
                          .parameter_of(Parameter::Kind::head, "weight", {c.vocab, c.channels},
                                        init->weight(Role::unembed, c.channels));
+}
+
+Tensor Attention::forward_after(const Tensor&, Past&) const {
+  fail("this attention does not remember the tokens before", "", "one whose remembers() is true");
+}
+
+bool Transformer::remembers() const {
+  return std::all_of(blocks.begin(), blocks.end(),
+                     [](const auto& block) { return block->attention->remembers(); });
+}
+
+void Past::add(const Tensor& keys, const Tensor& values) {
+  check_shape(keys.shape.rank == 3 && keys.shape[0] == 1, "Past", "keys", keys, "[1, n, C]");
+  check_shape(values.shape.rank == 3 && values.shape[1] == keys.shape[1], "Past", "values", values,
+              "[1, n, C], as many as keys");
+  keys_.insert(keys_.end(), keys.data, keys.data + keys.size());
+  values_.insert(values_.end(), values.data, values.data + values.size());
+  key_channels_ = keys.shape[2];
+  value_channels_ = values.shape[2];
+  tokens_ += keys.shape[1];
+}
+
+Tensor Past::keys() const {
+  return {{1, tokens_, key_channels_}, const_cast<Real*>(keys_.data()), nullptr, "keys"};
+}
+Tensor Past::values() const {
+  return {{1, tokens_, value_channels_}, const_cast<Real*>(values_.data()), nullptr, "values"};
 }
 
 std::vector<QKProduct> Transformer::qk() const {

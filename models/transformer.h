@@ -15,6 +15,7 @@
 #include "engine/ops.h"
 #include "models/config.h"
 #include "models/layers.h"
+#include "models/memory.h"
 #include "models/points.h"
 #include "models/qk.h"
 #include "models/registry.h"
@@ -29,6 +30,10 @@ struct Attention {
   static constexpr const char* kind = "attention";
   using Factory = ModelFactory<Attention>;
   virtual Tensor forward(const Tensor& x) const = 0;
+  // The same for tokens that follow those of `past`, which is added to: many, where there are none yet, or
+  // one: [1, n, C] -> [1, n, C]. For writing: each token is computed once.
+  virtual Tensor forward_after(const Tensor& x, Past& past) const;
+  virtual bool remembers() const { return false; }  // whether it has forward_after()
   // The query-key products of its heads, from which spectra are read and by which they are regularised.
   virtual std::vector<QKProduct> qk() const = 0;
   // Called once when all weights have been drawn, for starts that need several weights at once.
@@ -65,10 +70,26 @@ struct SoftmaxAttention : Attention {
         see_pattern(b / "pattern"),
         see_z(b / "z") {}
 
-  Tensor forward(const Tensor& x) const override {
-    const Tensor q = see_q(query.forward(x)), k = see_k(key.forward(x)), v = see_v(value.forward(x));
-    return out.forward(see_z(ops.attention(q, k, v, heads, scale, seen(x))));
+  // What siblings do to queries and keys: [B, T, C], of tokens that stand at place `first` and after.
+  virtual Tensor queries(const Tensor& x, Index /*first*/) const { return query.forward(x); }
+  virtual Tensor keys(const Tensor& x, Index /*first*/) const { return key.forward(x); }
+  // The values as the pattern mixes them, [B, n, C]: of n queries, the last of T tokens.
+  virtual Tensor mix(const Tensor& q, const Tensor& k, const Tensor& v) const {
+    if (q.shape[1] < k.shape[1]) return attention_of_last(q, k, v, heads, scale);
+    return ops.attention(q, k, v, heads, scale, seen(q));
   }
+
+  Tensor forward(const Tensor& x) const override {
+    const Tensor q = see_q(queries(x, 0)), k = see_k(keys(x, 0)), v = see_v(value.forward(x));
+    return out.forward(see_z(mix(q, k, v)));
+  }
+  // A sibling that overrides forward() overrides both of these, too, or says that it does not remember.
+  Tensor forward_after(const Tensor& x, Past& past) const override {
+    const Tensor q = queries(x, past.tokens());
+    past.add(keys(x, past.tokens()), value.forward(x));
+    return out.forward(mix(q, past.keys(), past.values()));
+  }
+  bool remembers() const override { return true; }
   // Where the fused op shall put what is inside, if somebody looks.
   AttentionSeen seen(const Tensor& x) const {
     const Shape shape{x.shape[0], heads, x.shape[1], x.shape[1]};
@@ -130,6 +151,7 @@ struct Block {
   // What either part adds to the stream, of what it reads.
   Tensor attend(const Tensor& x) const {
     const Tape::Part part(attention_path);
+    if (Memory* memory = Memory::current()) return attention->forward_after(x, memory->of(path));
     return see_attn_out(attention->forward(see_attn_in(x)));
   }
   Tensor think(const Tensor& x) const {
@@ -179,20 +201,25 @@ struct Transformer {
   std::vector<QKProduct> qk() const;
 
   // ids: B * T token ids, T <= context, else Error. They must outlive the backward.
-  // The stream after the last block, normalised: [B, T, C].
+  // The stream after the last block, normalised: [B, T, C]. (Within a Memory the tokens follow those that it
+  // knows, and it knows these, too.)
   Tensor hidden(std::span<const std::int32_t> ids, Index sequences) const {
     const Index all = std::ssize(ids), length = sequences > 0 ? all / sequences : 0;
-    if (sequences < 1 || sequences * length != all || length > config.context)
+    Memory* memory = Memory::current();
+    const Index first = memory ? memory->tokens() : 0;
+    if (sequences < 1 || sequences * length != all || first + length > config.context)
       fail("transformer: ids", std::to_string(all) + " in " + std::to_string(sequences) + " sequences",
            "sequences of one length, " + std::to_string(config.context) + " tokens at most");
     Tensor x = embedding(tokens, ids, {sequences, length});
-    x = dropout(positions->forward(x), config.dropout);
+    x = dropout(positions->forward(x, first), config.dropout);
     for (const auto& block : blocks) {
       const Tape::Part part(block->path);
       x = block->forward(x);
     }
+    if (memory) memory->passed(length);
     return see_hidden(final_norm->forward(x));
   }
+  bool remembers() const;  // whether all of its attentions do
 
   // The guess about each next token, as logits [B, T, V].
   Tensor forward(std::span<const std::int32_t> ids, Index sequences) const {

@@ -197,8 +197,9 @@ class Session {
     if (config_.sample_tokens > 0 && corpus_.train.scored.empty()) {
       if (state_.validated > 0) load_weights(run_.best(), trainer_->parameters());
       const bool documents = !corpus_.train.starts.empty();
-      std::string text = write_text(trainer_->model(), trainer_->tape(), *corpus_.tokenizer, documents, "",
-                                    config_.sample_tokens, {0.8, 0, 1}, 1);
+      std::string text = write_text(trainer_->model(), trainer_->tape(), *corpus_.tokenizer, documents,
+                                    {.tokens = config_.sample_tokens, .sampling = {0.8, 0, 1}})
+                             .text;
       if (documents) text.resize(text.rfind('\n') + 1);  // whole stories; npos + 1 is 0
       write_atomically(run_.file("sample.txt"), text);
       live_->print("\nit writes (temperature 0.8):\n");

@@ -1,5 +1,7 @@
 #include "train/write.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 
@@ -7,24 +9,39 @@
 
 namespace ef {
 
-std::string write_text(const Transformer& model, Tape& tape, const Tokenizer& tokenizer, bool documents,
-                       const std::string& prompt, Index tokens, const Sampling& sampling, std::uint64_t seed,
-                       const std::function<void(const std::string&)>& show) {
+Written write_text(const Transformer& model, Tape& tape, const Tokenizer& tokenizer, bool documents,
+                   const Writing& writing, const std::function<void(const std::string&)>& show) {
+  const auto start = std::chrono::steady_clock::now();
   std::vector<std::int32_t> ids = {tokenizer.first_input()};
-  const std::vector<std::int32_t> given = tokenizer.encode_prompt(prompt);
+  const std::vector<std::int32_t> given = tokenizer.encode_prompt(writing.prompt);
   ids.insert(ids.end(), given.begin(), given.end());
 
-  // Decoded as a whole each time, as tokens join differently: words by spaces, lines by their ends.
-  std::string text;
-  const auto show_more = [&] {
-    const std::string longer = tokenizer.decode(std::span(ids).subspan(1));
-    if (show && longer.size() > text.size()) show(longer.substr(text.size()));
-    text = longer;
+  Written written;
+  const auto add = [&](const std::string& piece) {
+    written.text += piece;
+    if (show && !piece.empty()) show(piece);
   };
-  show_more();
-  generate(model, tape, ids, tokens, sampling, seed, documents ? ids[0] : -1,
-           [&](std::int32_t) { show_more(); });
-  return text;
+  add(tokenizer.decode(given));
+  const std::size_t prompt = written.text.size();
+  // How a token is written depends on the one before: words are joined by spaces, lines by their ends.
+  bool first = given.empty();
+  const auto next = [&](std::int32_t id) {
+    if (first) {
+      add(tokenizer.decode({&id, 1}));
+    } else {
+      const std::int32_t two[] = {ids[ids.size() - 2], id};
+      add(tokenizer.decode(two).substr(tokenizer.decode({two, 1}).size()));
+    }
+    first = false;
+    if (writing.stop.empty()) return true;
+    const std::size_t from =
+        written.text.size() - std::min(written.text.size() - prompt, 2 * writing.stop.size() + 64);
+    return written.text.find(writing.stop, from) == std::string::npos;
+  };
+  written.tokens = generate(model, tape, ids, writing.tokens, writing.sampling, writing.seed,
+                            documents ? ids[0] : -1, next);
+  written.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return written;
 }
 
 std::string describe(const Evaluation& e) {

@@ -9,12 +9,26 @@
 
 namespace ef {
 
-// The prompt (empty: the beginning of a document) and what the model adds to it. documents: whether the
-// tokenizer's first input separates independent documents. show(text) is called with each new piece of text,
-// the prompt first.
-std::string write_text(const Transformer& model, Tape& tape, const Tokenizer& tokenizer, bool documents,
-                       const std::string& prompt, Index tokens, const Sampling& sampling, std::uint64_t seed,
-                       const std::function<void(const std::string&)>& show = {});
+// What a model wrote.
+struct Written {
+  std::string text;  // the prompt, and what was added
+  Generated tokens;  // and how they were computed
+  double seconds = 0;
+  Index count() const { return tokens.remembered + tokens.anew; }
+};
+
+struct Writing {
+  std::string prompt = "";  // empty: the beginning of a document
+  Index tokens = 0;         // at most
+  Sampling sampling = {};
+  std::uint64_t seed = 1;
+  std::string stop = "";  // it ends where it has written this; empty: nowhere
+};
+
+// documents: whether the tokenizer's first input separates independent documents. show(text) is called with
+// each new piece of text, the prompt first.
+Written write_text(const Transformer& model, Tape& tape, const Tokenizer& tokenizer, bool documents,
+                   const Writing& writing, const std::function<void(const std::string&)>& show = {});
 
 // "loss 0.3812  floor 0.3520  excess 0.0292  ppl 1.46"
 std::string describe(const Evaluation& evaluation);

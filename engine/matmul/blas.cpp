@@ -20,8 +20,10 @@ std::optional<tiles::Precision> on_tiles;  // set while one thread runs
 
 #ifdef EF_DOUBLE
 constexpr auto cblas_gemm = cblas_dgemm;
+constexpr auto cblas_gemv = cblas_dgemv;
 #else
 constexpr auto cblas_gemm = cblas_sgemm;
+constexpr auto cblas_gemv = cblas_sgemv;
 #endif
 
 CBLAS_TRANSPOSE flag(Op op) { return op == Op::as_is ? CblasNoTrans : CblasTrans; }
@@ -49,6 +51,13 @@ void gemm_exact(Op op_a, Op op_b, Index m, Index n, Index k, Real alpha, const R
   cblas_gemm(CblasRowMajor, flag(op_a), flag(op_b), static_cast<blasint>(m), static_cast<blasint>(n),
              static_cast<blasint>(k), alpha, a, at_least_1(lda), b, at_least_1(ldb), beta, c,
              at_least_1(ldc));
+}
+
+void gemv(Index m, Index n, const Real* a, Index lda, const Real* x, Real beta, Real* y) {
+  if (m == 0) return;
+  flops += 2.0 * static_cast<double>(m) * static_cast<double>(n);
+  cblas_gemv(CblasRowMajor, CblasNoTrans, static_cast<blasint>(m), static_cast<blasint>(n), 1, a,
+             static_cast<blasint>(std::max<Index>(lda, 1)), x, 1, beta, y, 1);
 }
 
 void use_precision(const std::string& name) {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "engine/error.h"
 #include "engine/matmul/blas.h"
 #include "engine/ops.h"
 #include "engine/softmax_row.h"
@@ -130,6 +131,39 @@ Tensor causal_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index
       }
     });
   });
+}
+
+// One row of what stands above, in plain loops: each key and value is read once, and that is what it costs.
+Tensor attention_of_last(const Tensor& q, const Tensor& k, const Tensor& v, Index heads, double scale) {
+  Tape& tape = Tape::current();
+  if (tape.recording) fail("attention_of_last", "a recording tape", "one that is not: it has no backward");
+  const Index channels = q.shape.last(), tokens = k.shape.rank == 3 ? k.shape[1] : 0;
+  check_shape(q.shape == Shape{1, 1, channels} && heads > 0 && channels % heads == 0, "attention_of_last",
+              "q", q, "[1, 1, C], C a multiple of the ", heads, " heads");
+  check_shape(tokens > 0 && k.shape == Shape{1, tokens, channels}, "attention_of_last", "k", k, "[1, T, ",
+              channels, "]");
+  check_shape(v.shape == k.shape, "attention_of_last", "v", v, k.shape);
+  Tensor y = tape.output("attention_of_last", q.shape, {q, k, v});
+  Scratch scratch(tape.activations());
+  const Index dim = channels / heads;
+  Real* p = scratch.reals(whole_lanes(tokens));
+  for (Index head = 0; head < heads; ++head) {
+    const Real* query = q.data + head * dim;
+    for (Index t = 0; t < tokens; ++t) {
+      const Real* key = k.data + t * channels + head * dim;
+      Real dot = 0;
+      EF_REDUCE(dot) for (Index d = 0; d < dim; ++d) dot += query[d] * key[d];
+      p[t] = Real(scale) * dot;
+    }
+    softmax_row(p, p, tokens);
+    Real* out = y.data + head * dim;
+    std::fill_n(out, dim, Real(0));
+    for (Index t = 0; t < tokens; ++t) {
+      const Real *value = v.data + t * channels + head * dim, weight = p[t];
+      for (Index d = 0; d < dim; ++d) out[d] += weight * value[d];
+    }
+  }
+  return tape.record(y, [] {});
 }
 
 }  // namespace ef

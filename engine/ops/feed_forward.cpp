@@ -53,6 +53,16 @@ Tensor feed_forward(const Tensor& x, const Tensor& up, const Tensor& up_bias, co
 
   Tape& tape = Tape::current();
   Tensor y = tape.output(op, shape, {x, up, up_bias, down, down_bias});
+  // y += x w^T, y = x w^T without a bias: as linear() does it.
+  const auto product = [alone = rows == 1 && !tape.recording](Index n, Index to, Index from, const Real* in,
+                                                              const Real* w, const Tensor& bias,
+                                                              Real* result) {
+    const Real keeps = bias ? Real(1) : Real(0);
+    if (alone)
+      blas::gemv(to, from, w, from, in, keeps, result);
+    else
+      gemm(as_is, transposed, n, to, from, 1, in, from, w, from, keeps, result, to);
+  };
   Real* const h = y.grad ? tape.activations().allocate<Real>(rows * width) : nullptr;
   {
     Scratch scratch(tape.activations());
@@ -61,12 +71,10 @@ Tensor feed_forward(const Tensor& x, const Tensor& up, const Tensor& up_bias, co
       const Index n = std::min(block, rows - first);
       Real *h_block = h ? h + first * width : g, *y_block = y.data + first * out;
       set_rows(up_bias, n, h_block);
-      gemm(as_is, transposed, n, width, c, 1, x.data + first * c, c, up.data, c, up_bias ? Real(1) : Real(0),
-           h_block, width);
+      product(n, width, c, x.data + first * c, up.data, up_bias, h_block);
       activation.values(h_block, g, n * width);
       set_rows(down_bias, n, y_block);
-      gemm(as_is, transposed, n, out, width, 1, g, width, down.data, width, down_bias ? Real(1) : Real(0),
-           y_block, out);
+      product(n, out, width, g, down.data, down_bias, y_block);
     }
   }
   return tape.record(y, [=, values_and_slopes = activation.values_and_slopes] {

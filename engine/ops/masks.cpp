@@ -13,14 +13,20 @@ Tensor position_mask(Index rows, Index columns, const std::function<bool(Index, 
   return Tape::current().record(y, [] {});
 }
 
-Tensor causal_mask(Index tokens) {
-  return position_mask(tokens, tokens, [](Index row, Index column) { return column <= row; });
+Tensor causal_mask(Index tokens, Index rows) {
+  const Index before = tokens - (rows < 0 ? tokens : rows);
+  if (before < 0) fail("causal_mask: rows", std::to_string(rows), "at most " + std::to_string(tokens));
+  return position_mask(tokens - before, tokens,
+                       [before](Index row, Index column) { return column <= before + row; });
 }
 
-Tensor window_mask(Index tokens, Index window) {
+Tensor window_mask(Index tokens, Index window, Index rows) {
   if (window < 1) fail("window_mask: window", std::to_string(window), "at least 1");
-  return position_mask(tokens, tokens,
-                       [window](Index row, Index column) { return column <= row && row - column < window; });
+  const Index before = tokens - (rows < 0 ? tokens : rows);
+  if (before < 0) fail("window_mask: rows", std::to_string(rows), "at most " + std::to_string(tokens));
+  return position_mask(tokens - before, tokens, [before, window](Index row, Index column) {
+    return column <= before + row && before + row - column < window;
+  });
 }
 
 namespace {

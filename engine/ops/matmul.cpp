@@ -24,7 +24,11 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
   if (b) {
     for (Index r = 0; r < rows; ++r) std::copy_n(b.data, out, y.data + r * out);
   }
-  gemm(as_is, transposed, rows, out, in, 1, x.data, in, w.data, in, b ? Real(1) : Real(0), y.data, out);
+  const Real keeps = b ? Real(1) : Real(0);
+  if (rows == 1 && !Tape::current().recording)  // a token that is written
+    blas::gemv(out, in, w.data, in, x.data, keeps, y.data);
+  else
+    gemm(as_is, transposed, rows, out, in, 1, x.data, in, w.data, in, keeps, y.data, out);
   return Tape::current().record(y, [=] {
     if (x.grad) gemm(as_is, as_is, rows, in, out, 1, y.grad, out, w.data, in, 1, x.grad, in);
     if (w.grad) gemm(transposed, as_is, out, in, rows, 1, y.grad, out, x.data, in, 1, w.grad, in);

@@ -36,9 +36,10 @@ Tensor softmax(const Tensor& x) {
 
 Tensor causal_softmax(const Tensor& x) {
   const int rank = x.shape.rank;
-  check_shape(rank >= 2 && x.shape[rank - 1] == x.shape[rank - 2], "causal_softmax", "x", x, "[..., T, T]");
-  const Index t = x.shape.last();
-  return softmax_rows("causal_softmax", x, [=](Index row) { return row % t + 1; });
+  check_shape(rank >= 2 && x.shape[rank - 2] <= x.shape[rank - 1], "causal_softmax", "x", x,
+              "[..., T, T], or fewer rows");
+  const Index rows = x.shape[rank - 2], before = x.shape.last() - rows;
+  return softmax_rows("causal_softmax", x, [=](Index row) { return before + row % rows + 1; });
 }
 
 }  // namespace ef

@@ -8,14 +8,13 @@ namespace {
 struct AlibiAttention : ComposedAttention {
   using ComposedAttention::ComposedAttention;
   Tensor logits_of(const Tensor& products) const override {
-    const Index tokens = products.shape.last();
-    // -slope_h (i - t) where token i sees token t, of no meaning elsewhere: [H, T, T]
-    const Tensor distance =
-        add(cumulative_sum(causal_mask(tokens), 0), -1.0);  // as many rows see t up to row i
-    const Tensor head = sum(causal_mask(heads), 1);         // 1..H
+    const Index tokens = products.shape[3], rows = products.shape[2], before = tokens - rows;
+    // -slope_h (i - t) where token i sees token t, of no meaning elsewhere: [H, n, T]
+    const Tensor at = cumulative_sum(causal_mask(tokens), 0);  // as many rows see t up to row i: i - t + 1
+    const Tensor distance = add(slice(at, 0, before, rows), -1.0);
+    const Tensor head = sum(causal_mask(heads), 1);  // 1..H
     const Tensor slope = ef::exp(ef::scale(head, -8 * std::log(2.0) / static_cast<double>(heads)));
-    return add(products,
-               mul(expand(negate(distance), {heads, tokens, tokens}), reshape(slope, {heads, 1, 1})));
+    return add(products, mul(expand(negate(distance), {heads, rows, tokens}), reshape(slope, {heads, 1, 1})));
   }
   std::string not_in_w() const override { return "the penalty of distance"; }
 };

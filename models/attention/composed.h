@@ -6,8 +6,9 @@
 namespace ef {
 
 // logits_of says what enters the pattern, from <query_i, key_t> / sqrt(D); pattern_of what weighs the values.
-// All of them are [B, H, T, T]. Probes see both. What is in them of a future token counts for nothing in the
-// logits, and must be 0 in the pattern.
+// All of them are [B, H, T, T], or, of a token that follows others, their last row, [B, H, 1, T]: so a mask
+// is made for shape[2] rows of shape[3]. Probes see both. What is in them of a future token counts for
+// nothing in the logits, and must be 0 in the pattern.
 struct ComposedAttention : SoftmaxAttention {
   using SoftmaxAttention::SoftmaxAttention;
   virtual Tensor logits_of(const Tensor& products) const { return products; }
@@ -15,12 +16,11 @@ struct ComposedAttention : SoftmaxAttention {
   // What shapes the logits and is not in W: "the soft cap".
   virtual std::string not_in_w() const { return ""; }
 
-  Tensor forward(const Tensor& x) const override {
-    const Tensor q = see_q(query.forward(x)), k = see_k(key.forward(x)), v = see_v(value.forward(x));
+  Tensor mix(const Tensor& q, const Tensor& k, const Tensor& v) const override {
     const Tensor products = matmul(split_heads(q, heads), split_heads(k, heads), false, true);
     const Tensor logits = see_logits(logits_of(ef::scale(products, scale)));
     const Tensor pattern = see_pattern(pattern_of(logits));
-    return out.forward(see_z(merge_heads(matmul(pattern, split_heads(v, heads)))));
+    return merge_heads(matmul(pattern, split_heads(v, heads)));
   }
 
   std::vector<QKProduct> qk() const override {

@@ -41,12 +41,8 @@ struct QKNormAttention : SoftmaxAttention {
         query_norm(b / "q_norm", c.channels / c.heads, c),
         key_norm(b / "k_norm", c.channels / c.heads, c) {}
 
-  Tensor forward(const Tensor& x) const override {
-    const Tensor q = see_q(by_head(query_norm, query.forward(x)));
-    const Tensor k = see_k(by_head(key_norm, key.forward(x)));
-    const Tensor v = see_v(value.forward(x));
-    return out.forward(see_z(ops.attention(q, k, v, heads, scale, seen(x))));
-  }
+  Tensor queries(const Tensor& x, Index) const override { return by_head(query_norm, query.forward(x)); }
+  Tensor keys(const Tensor& x, Index) const override { return by_head(key_norm, key.forward(x)); }
 
   std::vector<QKProduct> qk() const override {
     std::vector<QKProduct> products = SoftmaxAttention::qk();

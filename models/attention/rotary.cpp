@@ -39,11 +39,8 @@ struct RotaryAttention : SoftmaxAttention {
     }
   }
 
-  Tensor forward(const Tensor& x) const override {
-    const Tensor q = see_q(turned(query.forward(x))), k = see_k(turned(key.forward(x)));
-    const Tensor v = see_v(value.forward(x));
-    return out.forward(see_z(ops.attention(q, k, v, heads, scale, seen(x))));
-  }
+  Tensor queries(const Tensor& x, Index first) const override { return turned(query.forward(x), first); }
+  Tensor keys(const Tensor& x, Index first) const override { return turned(key.forward(x), first); }
 
   std::vector<QKProduct> qk() const override {
     std::vector<QKProduct> products = SoftmaxAttention::qk();
@@ -52,17 +49,21 @@ struct RotaryAttention : SoftmaxAttention {
   }
 
  private:
-  // R(t) at each position: [B, T, C] -> [B, T, C].
-  Tensor turned(const Tensor& x) const {
+  // R(t) at each position t, from `first` on: [B, T, C] -> [B, T, C].
+  Tensor turned(const Tensor& x, Index first_place) const {
     const Index half = head_dim / 2;
     const Tensor planes = reshape(x, {x.shape[0], x.shape[1], heads, head_dim});
     const Tensor first = slice(planes, 3, 0, half), second = slice(planes, 3, half, half);
     const Tensor across = concatenate({negate(second), first}, 3);
-    return reshape(add(mul(planes, table(cosines, x)), mul(across, table(sines, x))), x.shape);
+    return reshape(
+        add(mul(planes, table(cosines, x, first_place)), mul(across, table(sines, x, first_place))), x.shape);
   }
-  // The first rows of a table, as constants beside [B, T, H, D].
-  Tensor table(const std::vector<Real>& numbers, const Tensor& x) const {
-    return {{1, x.shape[1], 1, head_dim}, const_cast<Real*>(numbers.data()), nullptr, "rotary angles"};
+  // Rows of a table, as constants beside [B, T, H, D].
+  Tensor table(const std::vector<Real>& numbers, const Tensor& x, Index first) const {
+    return {{1, x.shape[1], 1, head_dim},
+            const_cast<Real*>(numbers.data() + first * head_dim),
+            nullptr,
+            "rotary angles"};
   }
 };
 

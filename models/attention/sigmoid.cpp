@@ -9,11 +9,11 @@ namespace {
 struct SigmoidAttention : ComposedAttention {
   using ComposedAttention::ComposedAttention;
   Tensor logits_of(const Tensor& products) const override {
-    const Index tokens = products.shape.last();
-    return subtract(products, reshape(log(sum(causal_mask(tokens), 1)), {1, 1, tokens, 1}));
+    const Index tokens = products.shape[3], rows = products.shape[2];
+    return subtract(products, reshape(log(sum(causal_mask(tokens, rows), 1)), {1, 1, rows, 1}));
   }
   Tensor pattern_of(const Tensor& logits) const override {
-    return where(causal_mask(logits.shape.last()), sigmoid(logits), 0);
+    return where(causal_mask(logits.shape[3], logits.shape[2]), sigmoid(logits), 0);
   }
   std::string not_in_w() const override { return "the log of how many tokens are seen"; }
 };

@@ -14,7 +14,7 @@ struct SlidingWindowAttention : ComposedAttention {
   SlidingWindowAttention(const Builder& b, const ModelConfig& c)
       : ComposedAttention(b, c), window(size(c.options)) {}
   Tensor pattern_of(const Tensor& logits) const override {
-    return softmax(where(window_mask(logits.shape.last(), window), logits, unseen));
+    return softmax(where(window_mask(logits.shape[3], window, logits.shape[2]), logits, unseen));
   }
   std::string not_in_w() const override { return "the window"; }
 };

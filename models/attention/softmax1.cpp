@@ -8,7 +8,7 @@ namespace {
 struct Softmax1Attention : ComposedAttention {
   using ComposedAttention::ComposedAttention;
   Tensor pattern_of(const Tensor& logits) const override {
-    const Tensor causal = where(causal_mask(logits.shape.last()), logits, unseen);
+    const Tensor causal = where(causal_mask(logits.shape[3], logits.shape[2]), logits, unseen);
     const Tensor looks = sigmoid(insert_axis(log_sum_exp(causal, 3), 3));  // [B, H, T, 1]
     return mul(softmax(causal), looks);
   }

@@ -85,6 +85,15 @@ struct SpectralAttention : Attention {
     return out.forward(see_z(ops.attention(q, k, v, heads, scale, seen)));
   }
 
+  Tensor forward_after(const Tensor& x, Past& past) const override {
+    const Tensor q = query.forward(x);
+    past.add(key.forward(x), value.forward(x));
+    return out.forward(q.shape[1] < past.tokens()
+                           ? attention_of_last(q, past.keys(), past.values(), heads, scale)
+                           : ops.attention(q, past.keys(), past.values(), heads, scale, {}));
+  }
+  bool remembers() const override { return true; }
+
   std::vector<QKProduct> qk() const override {
     std::vector<QKProduct> products = qk_products(query.raw, key.raw, heads, scale);
     for (QKProduct& product : products) product.factor = query.factor() * key.factor();

@@ -106,7 +106,7 @@ TEST_CASE("the loss and the attention entropy of the paper's model at its start,
     Tape tape;
     const Tape::Scope scope(tape);
     tape.recording = tape.settings.training = false;
-    const Tensor x = model.positions->forward(embedding(model.tokens, batch.inputs, {4, 512}));
+    const Tensor x = model.positions->forward(embedding(model.tokens, batch.inputs, {4, 512}), 0);
     std::vector<Real> pattern(4 * 512 * 512);
     causal_attention(attention.query.forward(x), attention.key.forward(x), attention.value.forward(x), 1,
                      attention.scale, {nullptr, pattern.data()});

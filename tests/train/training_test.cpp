@@ -412,7 +412,7 @@ TEST_CASE("what is written depends on the seed and on what stands before", "[sam
   Workers threads(1);
   Trainer trainer(config, threads);
   const auto write = [&](std::uint64_t seed, std::vector<std::int32_t> ids, std::int32_t boundary) {
-    generate(trainer.model(), trainer.tape(), ids, 40, {1, 0, 1}, seed, boundary, [](std::int32_t) {});
+    generate(trainer.model(), trainer.tape(), ids, 40, {1, 0, 1}, seed, boundary, [](std::int32_t) { return true; });
     return ids;
   };
   CHECK(write(1, {0}, -1) == write(1, {0}, -1));
