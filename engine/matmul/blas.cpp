@@ -53,10 +53,11 @@ void gemm_exact(Op op_a, Op op_b, Index m, Index n, Index k, Real alpha, const R
              at_least_1(ldc));
 }
 
-void gemv(Index m, Index n, const Real* a, Index lda, const Real* x, Real beta, Real* y) {
+void gemv(Op op_a, Index m, Index n, Real alpha, const Real* a, Index lda, const Real* x, Real beta,
+          Real* y) {
   if (m == 0) return;
   flops += 2.0 * static_cast<double>(m) * static_cast<double>(n);
-  cblas_gemv(CblasRowMajor, CblasNoTrans, static_cast<blasint>(m), static_cast<blasint>(n), 1, a,
+  cblas_gemv(CblasRowMajor, flag(op_a), static_cast<blasint>(m), static_cast<blasint>(n), alpha, a,
              static_cast<blasint>(std::max<Index>(lda, 1)), x, 1, beta, y, 1);
 }
 

@@ -17,9 +17,9 @@ void gemm(Op op_a, Op op_b, Index m, Index n, Index k, Real alpha, const Real* a
 void gemm_exact(Op op_a, Op op_b, Index m, Index n, Index k, Real alpha, const Real* a, Index lda,
                 const Real* b, Index ldb, Real beta, Real* c, Index ldc);
 
-// y = A x + beta y, with A m x n, lda between its rows: by OpenBLAS in the precision of Real. For one row of
-// tokens, where gemm would first copy all of A.
-void gemv(Index m, Index n, const Real* a, Index lda, const Real* x, Real beta, Real* y);
+// y = alpha op(A) x + beta y, with A m x n as stored, lda between its rows: by OpenBLAS in the precision of
+// Real. For one row of tokens, where gemm would first copy all of A.
+void gemv(Op op_a, Index m, Index n, Real alpha, const Real* a, Index lda, const Real* x, Real beta, Real* y);
 
 // How gemm multiplies from now on, on all threads: float32 by OpenBLAS (the default), or on
 // recent processors as sums of bf16 products (engine/matmul/tiles.h): split3, split2, bf16. Error for another

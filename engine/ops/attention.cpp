@@ -133,7 +133,7 @@ Tensor causal_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index
   });
 }
 
-// One row of what stands above, in plain loops: each key and value is read once, and that is what it costs.
+// One row of what stands above: each key and value is read once, and that is what it costs.
 Tensor attention_of_last(const Tensor& q, const Tensor& k, const Tensor& v, Index heads, double scale) {
   Tape& tape = Tape::current();
   if (tape.recording) fail("attention_of_last", "a recording tape", "one that is not: it has no backward");
@@ -148,20 +148,10 @@ Tensor attention_of_last(const Tensor& q, const Tensor& k, const Tensor& v, Inde
   const Index dim = channels / heads;
   Real* p = scratch.reals(whole_lanes(tokens));
   for (Index head = 0; head < heads; ++head) {
-    const Real* query = q.data + head * dim;
-    for (Index t = 0; t < tokens; ++t) {
-      const Real* key = k.data + t * channels + head * dim;
-      Real dot = 0;
-      EF_REDUCE(dot) for (Index d = 0; d < dim; ++d) dot += query[d] * key[d];
-      p[t] = Real(scale) * dot;
-    }
+    const Index at = head * dim;
+    blas::gemv(as_is, tokens, dim, Real(scale), k.data + at, channels, q.data + at, 0, p);
     softmax_row(p, p, tokens);
-    Real* out = y.data + head * dim;
-    std::fill_n(out, dim, Real(0));
-    for (Index t = 0; t < tokens; ++t) {
-      const Real *value = v.data + t * channels + head * dim, weight = p[t];
-      for (Index d = 0; d < dim; ++d) out[d] += weight * value[d];
-    }
+    blas::gemv(transposed, tokens, dim, 1, v.data + at, channels, p, 0, y.data + at);
   }
   return tape.record(y, [] {});
 }

@@ -59,7 +59,7 @@ Tensor feed_forward(const Tensor& x, const Tensor& up, const Tensor& up_bias, co
                                                               Real* result) {
     const Real keeps = bias ? Real(1) : Real(0);
     if (alone)
-      blas::gemv(to, from, w, from, in, keeps, result);
+      blas::gemv(as_is, to, from, 1, w, from, in, keeps, result);
     else
       gemm(as_is, transposed, n, to, from, 1, in, from, w, from, keeps, result, to);
   };

@@ -26,7 +26,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
   }
   const Real keeps = b ? Real(1) : Real(0);
   if (rows == 1 && !Tape::current().recording)  // a token that is written
-    blas::gemv(out, in, w.data, in, x.data, keeps, y.data);
+    blas::gemv(as_is, out, in, 1, w.data, in, x.data, keeps, y.data);
   else
     gemm(as_is, transposed, rows, out, in, 1, x.data, in, w.data, in, keeps, y.data, out);
   return Tape::current().record(y, [=] {
