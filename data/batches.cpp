@@ -161,12 +161,29 @@ void ValidationWindows::fill(Batch& batch, Index k, Index rows) const {
   fill_rows(batch, chosen);
 }
 
-void ValidationWindows::fill_spread(Batch& batch, Index count) const {
+std::vector<Index> ValidationWindows::spread_places(Index count) const {
   check_positive("number of validation windows", count);
   const Index n = std::min(count, windows());
   std::vector<Index> chosen;
   for (Index i = 0; i < n; ++i) chosen.push_back(i * windows() / n);
-  fill_rows(batch, chosen);
+  return chosen;
+}
+
+void ValidationWindows::fill_spread(Batch& batch, Index count) const {
+  fill_rows(batch, spread_places(count));
+}
+
+ValidationWindows ValidationWindows::spread(Index count) const {
+  ValidationWindows some = *this;
+  some.windows_.clear();
+  for (const Index place : spread_places(count)) some.windows_.push_back(windows_[place]);
+  return some;
+}
+
+Index ValidationWindows::tokens() const {
+  Index sum = 0;
+  for (const Window& window : windows_) sum += window.end - window.scored;
+  return sum;
 }
 
 void ValidationWindows::fill_rows(Batch& batch, const std::vector<Index>& chosen) const {

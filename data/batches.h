@@ -105,9 +105,13 @@ class ValidationWindows {
   void fill(Batch& batch, Index k, Index rows) const;
   // `count` windows spread evenly over the split, the first one among them; all if there are no more.
   void fill_spread(Batch& batch, Index count) const;
+  // Those alone, as windows to go through.
+  ValidationWindows spread(Index count) const;
+  Index tokens() const;  // how many their text has, each counted once
 
  private:
   void fill_rows(Batch& batch, const std::vector<Index>& chosen) const;
+  std::vector<Index> spread_places(Index count) const;
 
   struct Window {
     Index begin, scored, end;  // positions: first read, first scored, behind the last

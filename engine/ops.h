@@ -136,10 +136,6 @@ struct AttentionSeen {
 };
 Tensor causal_attention(const Tensor& q, const Tensor& k, const Tensor& v, Index heads, double scale,
                         const AttentionSeen& seen = {});
-// The same of the last token alone, which sees all of them: q [1, 1, C], k, v [1, T, C] -> [1, 1, C]. For
-// writing: it has no backward. Error if the tape is recording.
-Tensor attention_of_last(const Tensor& q, const Tensor& k, const Tensor& v, Index heads, double scale);
-
 // ops/attention_parts.cpp: for attentions that are composed op by op
 Tensor soft_cap(const Tensor& x, double cap);  // cap tanh(x / cap), within +- cap; Error unless cap > 0
 Tensor mean_entropy(const Tensor& p);          // rows of probabilities [..., N] -> [1]: their mean, in nats

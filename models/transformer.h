@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/ops.h"
+#include "engine/writing.h"
 #include "models/config.h"
 #include "models/layers.h"
 #include "models/memory.h"

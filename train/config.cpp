@@ -76,6 +76,10 @@ FieldList fields(Config& c) {
   f.add("runs", c.runs, "where the folders of runs stand");
   f.add("log-every", c.log_every, "updates between lines of metrics.jsonl");
   f.add("eval-every", c.eval_every, "updates between validations (0: only at the end)");
+  f.add(
+      "eval-tokens", c.eval_tokens,
+      "held-out tokens that a validation scores, spread over the text: a number, all, or auto (what takes a "
+      "tenth of the time, 250,000 at least); at the end all are");
   f.add("checkpoint-every", c.checkpoint_every, "updates between checkpoints");
   f.add("patience", c.patience, "stop after so many validations without a new best (0: never)");
   f.add("probe", c.probe, "probes to read, with commas and * (train --list-probes names them)");
@@ -136,6 +140,15 @@ Index probe_windows(const Config& c, Index windows) {
   return std::min(wanted, windows);
 }
 
+Index eval_tokens(const Config& c, Index held_out) {
+  if (c.eval_tokens == "all") return held_out;
+  if (c.eval_tokens != "auto") return std::min(positive_number(c.eval_tokens), held_out);
+  const double updates = static_cast<double>(c.eval_every > 0 ? std::min(c.eval_every, c.steps) : c.steps);
+  const double trained = updates * static_cast<double>(c.batch) * static_cast<double>(c.model.context);
+  const double wanted = std::max(250'000.0, 0.3 * trained);
+  return wanted < static_cast<double>(held_out) ? static_cast<Index>(wanted) : held_out;
+}
+
 void check(const Config& c) {
   const auto at_least = [](const char* name, double value, double least) {
     if (!(value >= least))
@@ -157,6 +170,8 @@ void check(const Config& c) {
   at_least("probe-sequences", static_cast<double>(c.probe_sequences), 1);
   if (c.probe_windows != "all" && c.probe_windows != "auto" && positive_number(c.probe_windows) == 0)
     fail("--probe-windows", in_quotes(c.probe_windows), "a number of windows, all, or auto");
+  if (c.eval_tokens != "all" && c.eval_tokens != "auto" && positive_number(c.eval_tokens) == 0)
+    fail("--eval-tokens", in_quotes(c.eval_tokens), "a number of tokens, all, or auto");
   at_least("patience", static_cast<double>(c.patience), 0);
   at_least("sample-tokens", static_cast<double>(c.sample_tokens), 0);
   if (!(c.label_smoothing >= 0 && c.label_smoothing < 1)) {

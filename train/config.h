@@ -37,8 +37,11 @@ struct Config {
       false;  // train on the first batch again and again: a working layer drives the loss to 0
 
   // Watching
-  Index log_every = 10;                // updates between lines of metrics.jsonl
-  Index eval_every = 250;              // updates between validations; 0: only at the end
+  Index log_every = 10;    // updates between lines of metrics.jsonl
+  Index eval_every = 250;  // updates between validations; 0: only at the end
+  // Held-out tokens scored at each of these: a number, "all", or "auto": see eval_tokens(). At the end all
+  // are.
+  std::string eval_tokens = "auto";
   Index checkpoint_every = 500;        // updates between checkpoints; one more at the end
   Index patience = 0;                  // stop after so many validations without a new best; 0: never
   Index sample_tokens = 600;           // how much to write at the end
@@ -60,6 +63,11 @@ struct Preset {
   void (*apply)(Config&);
 };
 const std::vector<Preset>& presets();
+
+// How many held-out tokens a validation scores, of so many that there are. auto: 3 for each 10 that are
+// trained on between two validations, as scoring one takes a third of training one, so that it takes a tenth
+// of the time; but 250,000 at least, where small texts are scored as a whole.
+Index eval_tokens(const Config& config, Index held_out);
 
 // How many of so many validation windows probes look at, at each validation: --probe-windows. "auto" is one
 // for each 25 windows that are trained on between two validations, and not fewer than --probe-sequences. To

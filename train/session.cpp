@@ -1,5 +1,6 @@
 #include "train/session.h"
 
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -79,6 +80,10 @@ class Session {
     train_ = Registry<TrainWindows>::make(config_.windows, corpus_.train, corpus_.first_input, context,
                                           config_.seed, config_.options);
     valid_ = std::make_unique<ValidationWindows>(corpus_.valid, corpus_.first_input, context);
+    // Windows have about as many tokens each.
+    const Index held_out = valid_->tokens(), wanted = eval_tokens(config_, held_out);
+    const Index windows = (valid_->windows() * wanted + held_out - 1) / std::max<Index>(held_out, 1);
+    some_ = std::make_unique<ValidationWindows>(valid_->spread(std::max<Index>(windows, 1)));
     trainer_ = std::make_unique<Trainer>(config_, workers_);
     run_ = resume.empty() ? create_run(config) : open_run(resume);  // mistakes leave no folder
     if (resume.empty()) {
@@ -108,14 +113,23 @@ class Session {
     watch_->rehearse(*trainer_);
     introduce(*live_, config_, corpus_, run_, *trainer_, peak);
     if (const std::string probes = watch_->describe(); !probes.empty()) live_->print("probes   " + probes);
+    if (!scores_all())
+      live_->print("validate " + grouped(static_cast<double>(some_->tokens())) + " of " +
+                   grouped(static_cast<double>(valid_->tokens())) +
+                   " held-out tokens each time, spread over the text; all of them at the end");
     warn_of_idle(*live_, config_);
     if (state_.done > 0) live_->print("resumed after step " + std::to_string(state_.done));
     if (out_of_patience()) say_out_of_patience();
 
     near_defective_before_ = near_defective_count();
     bool stop = state_.done >= config_.steps || out_of_patience();
-    if (stop && !state_.finished) {  // of an older version, which did not say so
+    if (stop && !state_.finished && !owes_validation()) {  // of an older version, which did not say so
       state_.finished = true;
+      save_checkpoint(run_.last(), *trainer_, state_);
+    }
+    if (owes_validation()) {
+      stop = !validate() || stop || interrupted_;
+      state_.finished = stop && !owes_validation();
       save_checkpoint(run_.last(), *trainer_, state_);
     }
     while (!stop) {
@@ -143,7 +157,7 @@ class Session {
       const bool last = state_.done == config_.steps;
       if (last || (config_.eval_every > 0 && state_.done % config_.eval_every == 0))
         stop = !validate() || last;
-      state_.finished = stop;
+      state_.finished = stop && !owes_validation();
       if (interrupted_) stop = true;
       if (stop || state_.done % config_.checkpoint_every == 0)
         save_checkpoint(run_.last(), *trainer_, state_);
@@ -170,12 +184,51 @@ class Session {
   // Label smoothing is part of what training minimises, but not of validations: the two do not compare.
   bool smoothed() const { return config_.label_smoothing > 0; }
   bool regularised() const { return config_.model.regulariser != "none"; }
+  bool scores_all() const { return some_->windows() == valid_->windows(); }
+  // Whether it was stopped in the middle of a validation, which a resumed run does first.
+  bool owes_validation() const {
+    const Index every = config_.eval_every;
+    const bool last = state_.done == config_.steps, regular = every > 0 && state_.done % every == 0;
+    const Index due = (every > 0 ? state_.done / every : 0) + (last && !regular ? 1 : 0);
+    return state_.done > 0 && (last || regular) && state_.validated < due;
+  }
+
+  // Not complete if it was interrupted.
+  Evaluation evaluate(const ValidationWindows& windows) {
+    const auto start = std::chrono::steady_clock::now();
+    std::unique_ptr<ProgressBar> bar;
+    double told = 0;
+    return trainer_->evaluate(windows, trainer_->sequences_at_once(), [&](double share) {
+      const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+      if (!bar && seconds.count() > 1) bar = std::make_unique<ProgressBar>(1.0);
+      if (bar) bar->add(share - told, "validating");
+      told = share;
+      return !interrupted_;
+    });
+  }
+
+  // All held-out text, where validations have scored a part of it: the weights as they are, and the best
+  // ones.
+  void score_all(const char* checkpoint) {
+    const Evaluation e = evaluate(*valid_);
+    if (!e.complete) return;
+    Record record{state_.done, {{"split", "held-out"}, {"checkpoint", checkpoint}}, -1, -1, {}};
+    record.values = {{"loss", e.loss()}, {"error", e.error}, {"perplexity", std::exp(e.loss())}};
+    metrics_->line(record.line());
+    live_->print(std::string("all held-out text, ") + checkpoint + " weights  " + describe(e));
+  }
+
   // Returns whether training should go on.
   bool validate() {
-    const Evaluation e = trainer_->evaluate(*valid_, trainer_->sequences_at_once());
+    const Evaluation e = evaluate(*some_);
+    if (!e.complete) return true;  // interrupted: the loop ends, and a resumed run does it
     Record record{state_.done, {{"split", "valid"}}, -1, -1, {{"loss", e.loss()}}};
     if (std::isfinite(e.floor())) record.values.emplace_back("floor", e.floor());
     record.values.emplace_back("perplexity", std::exp(e.loss()));
+    if (!scores_all()) {
+      record.values.emplace_back("error", e.error);
+      record.values.emplace_back("tokens", static_cast<double>(e.tokens));
+    }
     metrics_->line(record.line());
     watch_->validated(*trainer_, state_.done, e);
     const bool best = state_.validated++ == 0 || e.loss() < state_.best;
@@ -186,6 +239,7 @@ class Session {
     }
     live_->print("valid  after step " + std::to_string(state_.done) + "  " + describe(e) +
                  (best ? "  (best)" : ""));
+    if (!scores_all() && state_.done == config_.steps) score_all("last");
     if (!out_of_patience()) return true;
     say_out_of_patience();
     return false;
@@ -193,6 +247,10 @@ class Session {
 
   // Looks back on the whole run.
   void finish() {
+    if (!scores_all() && state_.validated > 0) {
+      load_weights(run_.best(), trainer_->parameters());
+      score_all("best");
+    }
     // Where only some tokens are scored, the others were not learned: it could not write them.
     if (config_.sample_tokens > 0 && corpus_.train.scored.empty()) {
       if (state_.validated > 0) load_weights(run_.best(), trainer_->parameters());
@@ -227,7 +285,7 @@ class Session {
   Workers workers_;
   RunFolder run_;
   std::unique_ptr<TrainWindows> train_;
-  std::unique_ptr<ValidationWindows> valid_;
+  std::unique_ptr<ValidationWindows> valid_, some_;  // all, and what a validation scores
   std::unique_ptr<Trainer> trainer_;
   std::unique_ptr<Live> live_;
   std::unique_ptr<LineLog> metrics_;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <fstream>
@@ -222,7 +223,9 @@ std::vector<Reading> Trainer::observe(const std::vector<Probe>& probes, const Ba
       const Listener listener;
       const auto count = static_cast<std::size_t>(length(rows[i]));
       const std::span text(batch.inputs.data() + rows[i] * batch.tokens, count);
-      const std::span asked(batch.targets.data() + rows[i] * batch.tokens, count);
+      const std::span<const std::int32_t> asked =
+          batch.targets.empty() ? std::span<const std::int32_t>()
+                                : std::span(batch.targets).subspan(rows[i] * batch.tokens, count);
       replica.model->hidden(text, 1);
       for (std::size_t p = 0; p < probes.size(); ++p) {
         if (!probes[p].read_text) continue;
@@ -275,29 +278,45 @@ double measure_peak(Workers& workers) {
   return std::accumulate(rates.begin(), rates.end(), 0.0);
 }
 
-Evaluation Trainer::evaluate(const ValidationWindows& windows, Index rows) {
+Evaluation Trainer::evaluate(const ValidationWindows& windows, Index rows,
+                             const std::function<bool(double)>& goes_on) {
   const Index batches = windows.batches(rows);
   std::vector<Evaluation> parts(batches);
+  std::atomic<bool> stopped = false;
   workers_.run([&](Index worker) {
     Replica& replica = *replicas_[worker];
     Tape& tape = replica.tape;
     const Tape::Scope scope(tape);
     tape.recording = tape.settings.training = tape.check_finite = false;
     Batch batch;
-    for (Index k = worker; k < batches; k += workers_.count()) {
+    for (Index k = worker; k < batches && !stopped; k += workers_.count()) {
       tape.reset();
       windows.fill(batch, k, rows);
       const Tensor nats = replica.model->loss(batch.inputs, batch.sequences, batch.targets);
       parts[k] = {static_cast<double>(nats.data[0]), batch.floor_nats, batch.scored};
+      if (worker == 0 && goes_on && !goes_on(static_cast<double>(k) / static_cast<double>(batches)))
+        stopped = true;
     }
     tape.reset();
   });
   Evaluation total;
+  if (stopped) {
+    total.complete = false;
+    return total;
+  }
   for (const Evaluation& part : parts) {
     total.nats += part.nats;
     total.floor_nats += part.floor_nats;
     total.tokens += part.tokens;
   }
+  // Of a ratio of sums over batches: sum (nats_i - loss tokens_i)^2 n / (n - 1), over the tokens squared.
+  double squares = 0;
+  for (const Evaluation& part : parts) {
+    const double off = part.nats - total.loss() * static_cast<double>(part.tokens);
+    squares += off * off;
+  }
+  const double n = static_cast<double>(batches);
+  total.error = std::sqrt(squares * n / (n - 1)) / static_cast<double>(total.tokens);
   return total;
 }
 

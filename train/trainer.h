@@ -8,6 +8,7 @@
 //   3. each updates its part of the weights.
 // Sums are always taken in the same order, so a run is repeated to the bit by the same number of workers.
 #pragma once
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -47,6 +48,8 @@ struct Evaluation {
   double nats = 0;        // sum over the scored targets
   double floor_nats = 0;  // the same in the true language; NaN if not known
   Index tokens = 0;
+  double error = 0;      // standard error of the loss over batches of windows; NaN of one batch
+  bool complete = true;  // false: it was interrupted, and holds nothing
   double loss() const { return nats / static_cast<double>(tokens); }
   double floor() const { return floor_nats / static_cast<double>(tokens); }
 };
@@ -93,7 +96,10 @@ class Trainer {
   void keep_values();
 
   // Nats of all windows (no dropout, no label smoothing): the same bits for any number of workers.
-  Evaluation evaluate(const ValidationWindows& windows, Index rows);
+  // goes_on(share done) is asked now and then, on the calling thread; if it says no the evaluation ends, not
+  // complete.
+  Evaluation evaluate(const ValidationWindows& windows, Index rows,
+                      const std::function<bool(double)>& goes_on = {});
 
   // After a step, or loss_and_gradients(), has touched what it needs.
   MemoryPlan plan() const;

@@ -47,6 +47,8 @@ Written write_text(const Transformer& model, Tape& tape, const Tokenizer& tokeni
 std::string describe(const Evaluation& e) {
   char text[160];
   int n = std::snprintf(text, sizeof text, "loss %.4f", e.loss());
+  if (e.error > 0)
+    n += std::snprintf(text + n, sizeof text - static_cast<std::size_t>(n), " +- %.4f", e.error);
   if (std::isfinite(e.floor())) {
     n += std::snprintf(text + n, sizeof text - static_cast<std::size_t>(n), "  floor %.4f  excess %.4f",
                        e.floor(), e.loss() - e.floor());

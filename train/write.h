@@ -30,7 +30,7 @@ struct Writing {
 Written write_text(const Transformer& model, Tape& tape, const Tokenizer& tokenizer, bool documents,
                    const Writing& writing, const std::function<void(const std::string&)>& show = {});
 
-// "loss 0.3812  floor 0.3520  excess 0.0292  ppl 1.46"
+// "loss 0.3812 +- 0.0021  floor 0.3520  excess 0.0292  ppl 1.46"
 std::string describe(const Evaluation& evaluation);
 
 // "loss 6.8722  ppl 965.09  (each token by its share of the training text, without a model)"; see

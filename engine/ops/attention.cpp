@@ -14,6 +14,7 @@
 #include "engine/ops.h"
 #include "engine/softmax_row.h"
 #include "engine/tape.h"
+#include "engine/writing.h"
 
 namespace ef {
 namespace {

@@ -591,7 +591,8 @@ std::vector<OpCheck> named_checks() {
       {"causal_softmax", "",
        [](Draw& d) {
          const Index tokens = d.is(Draw::one_number) ? 1 : d.is(Draw::large) ? 11 : d.size(1, 6);
-         return unary(causal_softmax, d.normal(d.rows_then({tokens, tokens}), 2));
+         const Index rows = d.size(1, tokens);
+         return unary(causal_softmax, d.normal(d.rows_then({rows, tokens}), 2));
        }},
       {"causal_attention", "1 head", [](Draw& d) { return attention_trial(d, 1); }},
       {"causal_attention", "2 heads", [](Draw& d) { return attention_trial(d, 2); }},

@@ -1,6 +1,7 @@
 // Writing with a memory: what is computed once per token equals the forward over all tokens.
 #include "models/memory.h"
 
+#include "engine/writing.h"
 #include "models/sampling.h"
 #include "models/transformer.h"
 #include "tests/helpers.h"

@@ -349,7 +349,7 @@ TEST_CASE("report: an array that no probe here declares is drawn as its shape su
   write_npy(run.path + "/probes/their.probe.lines.00000100.npy", {1, 1, 8}, values);
   write_npy(run.path + "/probes/their.probe.plane.00000100.npy", {1, 1, 4, 2}, values);
   write_npy(run.path + "/probes/their.probe.square.00000100.npy", {1, 2, 2, 2}, values);
-  write_npy(run.path + "/probes/their.probe.unknown.00000100.npy", {8}, values);
+  write_npy(run.path + "/probes/their.probe.unknown.00000100.npy", {2, 4}, values);
   run.put("probes/their.probe.7.npz", "of another kind");
   run.put("probes/.00000100.npy", "without a name");
   const std::string html = run.report();

@@ -40,8 +40,24 @@ TEST_CASE("a run leaves everything that it promises", "[programs]") {
   CHECK(sample.status == 0);
   CHECK(sample.text.starts_with("One "));
   CHECK(sample.text.size() >= 54);
-  CHECK(sample.text == run("sample --run " + (folder / "a") + " --tokens 50 --prompt 'One '").text);
-  CHECK(sample.text != run("sample --run " + (folder / "a") + " --tokens 50 --prompt 'One ' --seed 2").text);
+  // The rate stands on stderr, beside the text.
+  CHECK(contains(sample.text, " tokens/s\n"));
+  const auto written = [&](const std::string& more) {
+    return run("sample --run " + (folder / "a") + " --tokens 50 --prompt 'One '" + more + " 2>/dev/null")
+        .text;
+  };
+  const std::string text = written("");
+  CHECK(text.size() >= 54);
+  CHECK(text == written(""));
+  CHECK(text != written(" --seed 2"));
+  // Several texts are those of seeds one after the other; one ends where it is told to.
+  const std::string two = written(" --count 2");
+  CHECK(contains(two, text));
+  CHECK(contains(two, written(" --seed 2")));
+  const std::string stop = text.substr(20, 3);
+  const std::string stopped = written(" --stop '" + stop + "'");
+  CHECK(text.starts_with(stopped.substr(0, stopped.size() - 1)));
+  CHECK(contains(stopped, stop));
 
   const Outcome eval = run("eval --run " + (folder / "a"));
   CHECK(eval.status == 0);

@@ -228,6 +228,9 @@ Batch reordered(const Batch& batch, const std::vector<Index>& order, Index more_
     const auto* begin = batch.inputs.data() + row * batch.tokens;
     other.inputs.insert(other.inputs.end(), begin, begin + length);
     other.inputs.insert(other.inputs.end(), static_cast<std::size_t>(other.tokens - length), 1);
+    const auto* asked = batch.targets.data() + row * batch.tokens;
+    other.targets.insert(other.targets.end(), asked, asked + length);
+    other.targets.insert(other.targets.end(), static_cast<std::size_t>(other.tokens - length), ignored);
     other.begins.push_back(batch.begins[row]);
     other.lengths.push_back(length);
   }
@@ -250,8 +253,11 @@ void check_same(const Reading& a, const Reading& b, double tolerance) {
   }
   for (std::size_t i = 0; i < a.arrays.size(); ++i) {
     CHECK(a.arrays[i].shape == b.arrays[i].shape);
-    for (std::size_t j = 0; j < a.arrays[i].values.size(); ++j)
+    for (std::size_t j = 0; j < a.arrays[i].values.size(); ++j) {
+      CHECK(std::isnan(b.arrays[i].values[j]) == std::isnan(a.arrays[i].values[j]));
+      if (std::isnan(a.arrays[i].values[j])) continue;
       CHECK(b.arrays[i].values[j] == Approx(a.arrays[i].values[j]).epsilon(1e-6).margin(1e-7));
+    }
   }
 }
 
@@ -412,11 +418,75 @@ TEST_CASE("what is written depends on the seed and on what stands before", "[sam
   Workers threads(1);
   Trainer trainer(config, threads);
   const auto write = [&](std::uint64_t seed, std::vector<std::int32_t> ids, std::int32_t boundary) {
-    generate(trainer.model(), trainer.tape(), ids, 40, {1, 0, 1}, seed, boundary, [](std::int32_t) { return true; });
+    generate(trainer.model(), trainer.tape(), ids, 40, {1, 0, 1}, seed, boundary,
+             [](std::int32_t) { return true; });
     return ids;
   };
   CHECK(write(1, {0}, -1) == write(1, {0}, -1));
   CHECK(write(1, {0}, -1) != write(2, {0}, -1));
   CHECK(write(1, {0}, 3).size() == 41);  // longer than the context of 12
   check_throws([&] { write(1, {}, -1); }, {"no token"});
+}
+
+TEST_CASE("a validation scores a part of the text, spread over it, with its standard error", "[training]") {
+  Config config = small();
+  const Corpus corpus = builtin_corpus(3, 2000, 20000);
+  config.model.context = 240;
+  config.model.vocab = corpus.tokenizer->vocab_size();
+  config.workers = 2;
+  Workers threads(2);
+  Trainer trainer(config, threads);
+  const ValidationWindows all(corpus.valid, corpus.first_input, 240);
+  CHECK(all.tokens() == corpus.valid.size());
+  const ValidationWindows some = all.spread(20);
+  CHECK(some.windows() == 20);
+  CHECK(some.tokens() < all.tokens());
+  CHECK(all.spread(100'000).windows() == all.windows());
+  const Evaluation whole = trainer.evaluate(all, 1), part = trainer.evaluate(some, 1);
+  CHECK(part.tokens == some.tokens());
+  CHECK(std::fabs(part.loss() - whole.loss()) < 6 * part.error);
+  CHECK(part.error > 0);
+  // One window a batch: the error of a ratio, computed anew.
+  std::vector<double> nats, tokens;
+  for (Index k = 0; k < some.windows(); ++k) {
+    Batch batch;
+    some.fill(batch, k, 1);
+    Tape tape;
+    const Tape::Scope scope(tape);
+    tape.recording = tape.settings.training = false;
+    nats.push_back(static_cast<double>(trainer.model().loss(batch.inputs, 1, batch.targets).data[0]));
+    tokens.push_back(static_cast<double>(batch.scored));
+  }
+  double squares = 0;
+  for (std::size_t i = 0; i < nats.size(); ++i) squares += std::pow(nats[i] - part.loss() * tokens[i], 2);
+  CHECK(part.error == Approx(std::sqrt(squares * 20 / 19) / double(part.tokens)).epsilon(1e-6));
+  // Interrupted, it holds nothing.
+  int asked = 0;
+  const Evaluation ended = trainer.evaluate(all, 1, [&](double share) {
+    CHECK((0 <= share && share < 1));
+    return ++asked < 3;
+  });
+  CHECK_FALSE(ended.complete);
+  CHECK(asked == 3);
+}
+
+TEST_CASE("how many held-out tokens a validation scores", "[training]") {
+  Config config;
+  config.steps = 10'000;
+  config.eval_every = 250;
+  config.batch = 16;
+  config.model.context = 64;
+  CHECK(eval_tokens(config, 100'000) == 100'000);
+  CHECK(eval_tokens(config, 10'000'000) == 250'000);
+  config.batch = 160;
+  CHECK(eval_tokens(config, 10'000'000) == 768'000);
+  config.eval_every = 0;  // once, at the end
+  CHECK(eval_tokens(config, 10'000'000) == 10'000'000);
+  config.eval_tokens = "1000";
+  CHECK(eval_tokens(config, 10'000'000) == 1000);
+  CHECK(eval_tokens(config, 10) == 10);
+  config.eval_tokens = "all";
+  CHECK(eval_tokens(config, 10'000'000) == 10'000'000);
+  config.eval_tokens = "most";
+  check_throws([&] { check(config); }, {"--eval-tokens", "'most'", "a number of tokens, all, or auto"});
 }
