@@ -76,8 +76,9 @@ $(BUILD)/float/tests/%.o $(BUILD)/double/tests/%.o: CXXFLAGS += -DEF_PROGRAMS='"
 $(BUILD)/float/tests/%.o $(BUILD)/double/tests/%.o: OPTIMISE := $(if $(SANITIZE),$(OPTIMISE),-O1 $(NATIVE))
 
 # Version and fingerprint of the code stand in every run's config.json.
-$(BUILD)/float/train/version.o $(BUILD)/double/train/version.o: CXXFLAGS += -DEF_VERSION='"$(VERSION)"' -DEF_SOURCES='"$(SOURCES)"'
-$(BUILD)/float/train/version.o $(BUILD)/double/train/version.o: $(BUILD)/version
+$(BUILD)/float/train/files/build.o $(BUILD)/double/train/files/build.o: CXXFLAGS += -DEF_VERSION='"$(VERSION)"' -DEF_SOURCES='"$(SOURCES)"' \
+  -DEF_BUILD='"$(if $(SANITIZE),sanitize,$(if $(PORTABLE),portable,native))"'
+$(BUILD)/float/train/files/build.o $(BUILD)/double/train/files/build.o: $(BUILD)/version
 $(BUILD)/version: FORCE
 	@mkdir -p $(@D); echo '$(VERSION) $(SOURCES)' | cmp -s - $@ || echo '$(VERSION) $(SOURCES)' > $@
 
