@@ -18,13 +18,15 @@ WARNINGS += -Wno-pass-failed -Wno-sign-conversion
 endif
 NATIVE   := $(if $(PORTABLE),,-march=native $(if $(filter x86_64,$(shell uname -m)),-mprefer-vector-width=512))
 OPTIMISE := $(if $(SANITIZE),-O1 -g -fsanitize=address$(COMMA)undefined -fno-sanitize-recover=all,-O3 $(NATIVE))
-BLAS     := $(subst -I,-isystem ,$(shell pkg-config --cflags openblas lapacke 2>/dev/null))
-LIBS     := $(shell pkg-config --libs openblas lapacke 2>/dev/null) -lpthread
+# Some builds of OpenBLAS have LAPACKE in them, without a lapacke.pc.
+PACKAGES := openblas $(shell pkg-config --exists lapacke 2>/dev/null && echo lapacke)
+BLAS     := $(subst -I,-isystem ,$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null))
+LIBS     := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread
 CXXFLAGS += -std=c++20 -I. -MMD -MP
 VERSION  := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 # A fingerprint of the sources that a result comes from, committed or not: not of what draws and tabulates.
 ROOMS    := $(sort $(dir $(shell find engine models data train -name '*.cpp')))
-COMPUTES := $(sort $(filter-out $(addprefix train/,sample.% eval.% localize.% experiment.% write.% explain.% first.% play.%),\
+COMPUTES := $(sort $(filter-out $(addprefix train/,sample.% eval.% localize.% experiment.% write.% explain.% compare.% first.% play.%),\
             $(wildcard $(foreach room,$(filter-out train/%,$(ROOMS)) train/ train/options/ train/files/,$(room)*.h $(room)*.cpp))))
 SOURCES  := $(shell cat $(COMPUTES) | { sha256sum || shasum -a 256 || cksum; } 2>/dev/null | cut -c1-12)
 
@@ -45,7 +47,7 @@ float     = $(patsubst %.cpp,$(BUILD)/float/%.o,$(1))
 double    = $(patsubst %.cpp,$(BUILD)/double/%.o,$(1))
 
 .DEFAULT_GOAL := all
-.PHONY: all programs tests run test run-tests size figures bench paper paper-quick check help setup format clean FORCE
+.PHONY: all programs tests run test run-tests size figures bench paper paper-quick check help setup setup-tests format clean FORCE
 
 all: setup
 	@$(MAKE) --no-print-directory -j$(JOBS) programs
@@ -87,13 +89,15 @@ $(BUILD)/version: FORCE
 # ---- Targets -----------------------------------------------------------------------------------------------
 setup:
 	@.ci/setup
+setup-tests:
+	@.ci/setup tests
 
 run: setup ## train a tiny transformer on the built-in language, without and with LocAteR (ARGS='--steps 500' ...)
 	@test -x $(BUILD)/train || echo 'Building (half a minute to three) ...'
 	@$(MAKE) --no-print-directory -j$(JOBS) -s programs
 	@$(BUILD)/train --against '$(LOCATER)' $(ARGS)
 
-test: setup ## build and run all tests
+test: setup-tests ## build and run all tests
 	@test -x $(BUILD)/test-float || echo 'Building (two to six minutes) ...'
 	@$(MAKE) --no-print-directory -j$(JOBS) -s tests
 	@$(MAKE) --no-print-directory -s run-tests
@@ -130,7 +134,7 @@ size: ## lines of code by room
 	@cat $$(git ls-files 'engine/*.h' 'engine/*.cpp' 'models/*.h' 'models/*.cpp' 'data/*.h' 'data/*.cpp' 'train/*.h' 'train/*.cpp') | wc -l | sed 's|$$|  in all|'
 	@cat $$(git ls-files 'tests/*.h' 'tests/*.cpp') | wc -l | sed 's|$$|  tests/|'
 
-figures: setup ## draw the pages' figures anew: engine/step.svg, engine/rooms.svg
+figures: setup-tests ## draw the pages' figures anew: engine/step.svg, engine/rooms.svg
 	@$(MAKE) --no-print-directory -j$(JOBS) -s tests
 	@EIGENFORMER_DRAW=1 $(BUILD)/test-float '[figures]'
 
@@ -138,7 +142,7 @@ bench: setup ## times: training steps beside PyTorch, ops, growth, probes (PYTHO
 	@$(MAKE) --no-print-directory -j$(JOBS) -s $(BENCHES:%=$(BUILD)/bench-%)
 	@for bench in $(BENCHES); do $(BUILD)/bench-$$bench || exit; done
 
-check: setup ## as test: g++ and clang++, warnings as errors; address and undefined-behaviour sanitisers
+check: setup-tests ## as test: g++ and clang++, warnings as errors; address and undefined-behaviour sanitisers
 	@.ci/check
 
 format: ## lay out all sources by .clang-format
