@@ -228,6 +228,9 @@ Batch reordered(const Batch& batch, const std::vector<Index>& order, Index more_
     const auto* begin = batch.inputs.data() + row * batch.tokens;
     other.inputs.insert(other.inputs.end(), begin, begin + length);
     other.inputs.insert(other.inputs.end(), static_cast<std::size_t>(other.tokens - length), 1);
+    const auto* targets = batch.targets.data() + row * batch.tokens;
+    other.targets.insert(other.targets.end(), targets, targets + length);
+    other.targets.insert(other.targets.end(), static_cast<std::size_t>(other.tokens - length), -1);
     other.begins.push_back(batch.begins[row]);
     other.lengths.push_back(length);
   }
