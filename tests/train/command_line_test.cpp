@@ -11,7 +11,7 @@ using namespace ef;
 
 namespace {
 
-const std::vector<std::string> programs = {"train", "sample", "eval", "experiment", "localize"};
+const std::vector<std::string> programs = {"train", "sample", "eval", "experiment", "localize", "compare"};
 
 bool plain(const std::string& text) { return !contains(text, "\033") && !contains(text, "\r"); }
 
