@@ -39,7 +39,7 @@ LIBRARY  := $(filter-out $(PROGRAMS:%=train/%.cpp),$(wildcard $(ROOMS:%=%*.cpp))
 # checked: tests/gradients/, and the golden files, which both must reproduce).
 # The README's examples stand among the tests; who follows it and saves one in models/ has it from there.
 taken     = $(foreach source,$(1),$(if $(wildcard models/$(notdir $(source))),,$(source)))
-TESTS    := $(call taken,$(filter-out tests/gradients/% tests/bench/%,$(wildcard tests/*.cpp tests/*/*.cpp)))
+TESTS    := $(call taken,$(filter-out tests/gradients/% tests/bench/% tests/library/%,$(wildcard tests/*.cpp tests/*/*.cpp)))
 BENCHES  := steps ops growth precision probes
 GRADIENT_TESTS := $(call taken,$(wildcard tests/gradients/*.cpp)) tests/models/golden_test.cpp tests/mean_attention.cpp tests/main.cpp
 DOUBLE_LIBRARY := $(filter-out data/% train/%,$(LIBRARY)) train/files/safetensors.cpp train/files/files.cpp train/presets.cpp
@@ -47,14 +47,14 @@ float     = $(patsubst %.cpp,$(BUILD)/float/%.o,$(1))
 double    = $(patsubst %.cpp,$(BUILD)/double/%.o,$(1))
 
 .DEFAULT_GOAL := all
-.PHONY: all programs tests run test run-tests size figures bench paper paper-quick check help setup setup-tests format clean FORCE
+.PHONY: all programs tests lib run test run-tests size figures bench paper paper-quick check help setup setup-tests format clean FORCE
 
 all: setup
 	@$(MAKE) --no-print-directory -j$(JOBS) programs
 
 programs: $(PROGRAMS:%=$(BUILD)/%)
 	@$(if $(SANITIZE),,ln -sfn $(notdir $(BUILD)) build/bin)
-tests: programs $(BUILD)/test-float $(BUILD)/test-double
+tests: programs $(BUILD)/test-float $(BUILD)/test-double $(BUILD)/uses-library
 
 $(PROGRAMS:%=$(BUILD)/%): $(BUILD)/%: $(call float,train/%.cpp) $(call float,$(LIBRARY))
 	$(CXX) $(OPTIMISE) $^ -o $@ $(LIBS)
@@ -64,6 +64,15 @@ $(BUILD)/test-double: $(call double,$(GRADIENT_TESTS) $(DOUBLE_LIBRARY))
 	$(CXX) $(OPTIMISE) $^ -o $@ $(CATCH_LIBS) $(LIBS)
 $(BUILD)/bench-%: $(call float,tests/bench/%.cpp tests/bench/common.cpp $(LIBRARY))
 	$(CXX) $(OPTIMISE) $^ -o $@ $(LIBS)
+# One object in the archive, and so all of it or nothing: a linker would leave out the files that only register a
+# sibling. Whoever looks into a registry needs it (engine/registry.h).
+$(BUILD)/libeigenformer.a: $(call float,$(LIBRARY))
+	$(CXX) -r -nostdlib $^ -o $(BUILD)/eigenformer.o
+	@rm -f $@
+	$(AR) rcs $@ $(BUILD)/eigenformer.o
+# A program of somebody who uses the library, linked as he would.
+$(BUILD)/uses-library: $(call float,tests/library/list.cpp) $(BUILD)/libeigenformer.a
+	$(CXX) $(OPTIMISE) $< -L$(BUILD) -leigenformer -o $@ $(LIBS)
 # Catch2 version 3 is a library; version 2 is a header, compiled in tests/main.cpp.
 CATCH_LIBS = $(shell pkg-config --libs catch2-with-main 2>/dev/null)
 
@@ -91,6 +100,11 @@ setup:
 	@.ci/setup
 setup-tests:
 	@.ci/setup tests
+
+lib: setup ## build/libeigenformer.a, to link programs of your own (train/README.md)
+	@$(MAKE) --no-print-directory -j$(JOBS) -s $(BUILD)/libeigenformer.a
+	@ln -sfn $(notdir $(BUILD))/libeigenformer.a build/libeigenformer.a
+	@echo 'g++ -std=c++20 -I. program.cpp build/libeigenformer.a $(LIBS)'
 
 run: setup ## train a tiny transformer on the built-in language, without and with LocAteR (ARGS='--steps 500' ...)
 	@test -x $(BUILD)/train || echo 'Building (half a minute to three) ...'
