@@ -18,13 +18,15 @@ WARNINGS += -Wno-pass-failed -Wno-sign-conversion
 endif
 NATIVE   := $(if $(PORTABLE),,-march=native $(if $(filter x86_64,$(shell uname -m)),-mprefer-vector-width=512))
 OPTIMISE := $(if $(SANITIZE),-O1 -g -fsanitize=address$(COMMA)undefined -fno-sanitize-recover=all,-O3 $(NATIVE))
-BLAS     := $(subst -I,-isystem ,$(shell pkg-config --cflags openblas lapacke 2>/dev/null))
-LIBS     := $(shell pkg-config --libs openblas lapacke 2>/dev/null) -lpthread
+# Some builds of OpenBLAS have LAPACKE in them, without a lapacke.pc.
+PACKAGES := openblas $(shell pkg-config --exists lapacke 2>/dev/null && echo lapacke)
+BLAS     := $(subst -I,-isystem ,$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null))
+LIBS     := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread
 CXXFLAGS += -std=c++20 -I. -MMD -MP
 VERSION  := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 # A fingerprint of the sources that a result comes from, committed or not: not of what draws and tabulates.
 ROOMS    := $(sort $(dir $(shell find engine models data train -name '*.cpp')))
-COMPUTES := $(sort $(filter-out $(addprefix train/,sample.% eval.% localize.% experiment.% write.% explain.% first.% play.%),\
+COMPUTES := $(sort $(filter-out $(addprefix train/,sample.% eval.% localize.% experiment.% write.% explain.% compare.% first.% play.%),\
             $(wildcard $(foreach room,$(filter-out train/%,$(ROOMS)) train/ train/options/ train/files/,$(room)*.h $(room)*.cpp))))
 SOURCES  := $(shell cat $(COMPUTES) | { sha256sum || shasum -a 256 || cksum; } 2>/dev/null | cut -c1-12)
 
@@ -37,7 +39,7 @@ LIBRARY  := $(filter-out $(PROGRAMS:%=train/%.cpp),$(wildcard $(ROOMS:%=%*.cpp))
 # checked: tests/gradients/, and the golden files, which both must reproduce).
 # The README's examples stand among the tests; who follows it and saves one in models/ has it from there.
 taken     = $(foreach source,$(1),$(if $(wildcard models/$(notdir $(source))),,$(source)))
-TESTS    := $(call taken,$(filter-out tests/gradients/% tests/bench/%,$(wildcard tests/*.cpp tests/*/*.cpp)))
+TESTS    := $(call taken,$(filter-out tests/gradients/% tests/bench/% tests/library/%,$(wildcard tests/*.cpp tests/*/*.cpp)))
 BENCHES  := steps ops growth precision probes
 GRADIENT_TESTS := $(call taken,$(wildcard tests/gradients/*.cpp)) tests/models/golden_test.cpp tests/mean_attention.cpp tests/main.cpp
 DOUBLE_LIBRARY := $(filter-out data/% train/%,$(LIBRARY)) train/files/safetensors.cpp train/files/files.cpp train/presets.cpp
@@ -45,14 +47,14 @@ float     = $(patsubst %.cpp,$(BUILD)/float/%.o,$(1))
 double    = $(patsubst %.cpp,$(BUILD)/double/%.o,$(1))
 
 .DEFAULT_GOAL := all
-.PHONY: all programs tests run test run-tests size figures bench paper paper-quick check help setup format clean FORCE
+.PHONY: all programs tests lib run test run-tests size figures bench paper paper-quick check help setup setup-tests format clean FORCE
 
 all: setup
 	@$(MAKE) --no-print-directory -j$(JOBS) programs
 
 programs: $(PROGRAMS:%=$(BUILD)/%)
 	@$(if $(SANITIZE),,ln -sfn $(notdir $(BUILD)) build/bin)
-tests: programs $(BUILD)/test-float $(BUILD)/test-double
+tests: programs $(BUILD)/test-float $(BUILD)/test-double $(BUILD)/uses-library
 
 $(PROGRAMS:%=$(BUILD)/%): $(BUILD)/%: $(call float,train/%.cpp) $(call float,$(LIBRARY))
 	$(CXX) $(OPTIMISE) $^ -o $@ $(LIBS)
@@ -62,6 +64,15 @@ $(BUILD)/test-double: $(call double,$(GRADIENT_TESTS) $(DOUBLE_LIBRARY))
 	$(CXX) $(OPTIMISE) $^ -o $@ $(CATCH_LIBS) $(LIBS)
 $(BUILD)/bench-%: $(call float,tests/bench/%.cpp tests/bench/common.cpp $(LIBRARY))
 	$(CXX) $(OPTIMISE) $^ -o $@ $(LIBS)
+# One object in the archive, and so all of it or nothing: a linker would leave out the files that only register a
+# sibling. Whoever looks into a registry needs it (engine/registry.h).
+$(BUILD)/libeigenformer.a: $(call float,$(LIBRARY))
+	$(CXX) -r -nostdlib $^ -o $(BUILD)/eigenformer.o
+	@rm -f $@
+	$(AR) rcs $@ $(BUILD)/eigenformer.o
+# A program of somebody who uses the library, linked as he would.
+$(BUILD)/uses-library: $(call float,tests/library/list.cpp) $(BUILD)/libeigenformer.a
+	$(CXX) $(OPTIMISE) $< -L$(BUILD) -leigenformer -o $@ $(LIBS)
 # Catch2 version 3 is a library; version 2 is a header, compiled in tests/main.cpp.
 CATCH_LIBS = $(shell pkg-config --libs catch2-with-main 2>/dev/null)
 
@@ -76,8 +87,9 @@ $(BUILD)/float/tests/%.o $(BUILD)/double/tests/%.o: CXXFLAGS += -DEF_PROGRAMS='"
 $(BUILD)/float/tests/%.o $(BUILD)/double/tests/%.o: OPTIMISE := $(if $(SANITIZE),$(OPTIMISE),-O1 $(NATIVE))
 
 # Version and fingerprint of the code stand in every run's config.json.
-$(BUILD)/float/train/version.o $(BUILD)/double/train/version.o: CXXFLAGS += -DEF_VERSION='"$(VERSION)"' -DEF_SOURCES='"$(SOURCES)"'
-$(BUILD)/float/train/version.o $(BUILD)/double/train/version.o: $(BUILD)/version
+$(BUILD)/float/train/files/build.o $(BUILD)/double/train/files/build.o: CXXFLAGS += -DEF_VERSION='"$(VERSION)"' -DEF_SOURCES='"$(SOURCES)"' \
+  -DEF_BUILD='"$(if $(SANITIZE),sanitize,$(if $(PORTABLE),portable,native))"'
+$(BUILD)/float/train/files/build.o $(BUILD)/double/train/files/build.o: $(BUILD)/version
 $(BUILD)/version: FORCE
 	@mkdir -p $(@D); echo '$(VERSION) $(SOURCES)' | cmp -s - $@ || echo '$(VERSION) $(SOURCES)' > $@
 
@@ -86,13 +98,20 @@ $(BUILD)/version: FORCE
 # ---- Targets -----------------------------------------------------------------------------------------------
 setup:
 	@.ci/setup
+setup-tests:
+	@.ci/setup tests
+
+lib: setup ## build/libeigenformer.a, to link programs of your own (train/README.md)
+	@$(MAKE) --no-print-directory -j$(JOBS) -s $(BUILD)/libeigenformer.a
+	@ln -sfn $(notdir $(BUILD))/libeigenformer.a build/libeigenformer.a
+	@echo 'g++ -std=c++20 -I. program.cpp build/libeigenformer.a $(LIBS)'
 
 run: setup ## train a tiny transformer on the built-in language, without and with LocAteR (ARGS='--steps 500' ...)
 	@test -x $(BUILD)/train || echo 'Building (half a minute to three) ...'
 	@$(MAKE) --no-print-directory -j$(JOBS) -s programs
 	@$(BUILD)/train --against '$(LOCATER)' $(ARGS)
 
-test: setup ## build and run all tests
+test: setup-tests ## build and run all tests
 	@test -x $(BUILD)/test-float || echo 'Building (two to six minutes) ...'
 	@$(MAKE) --no-print-directory -j$(JOBS) -s tests
 	@$(MAKE) --no-print-directory -s run-tests
@@ -129,7 +148,7 @@ size: ## lines of code by room
 	@cat $$(git ls-files 'engine/*.h' 'engine/*.cpp' 'models/*.h' 'models/*.cpp' 'data/*.h' 'data/*.cpp' 'train/*.h' 'train/*.cpp') | wc -l | sed 's|$$|  in all|'
 	@cat $$(git ls-files 'tests/*.h' 'tests/*.cpp') | wc -l | sed 's|$$|  tests/|'
 
-figures: setup ## draw the pages' figures anew: engine/step.svg, engine/rooms.svg
+figures: setup-tests ## draw the pages' figures anew: engine/step.svg, engine/rooms.svg
 	@$(MAKE) --no-print-directory -j$(JOBS) -s tests
 	@EIGENFORMER_DRAW=1 $(BUILD)/test-float '[figures]'
 
@@ -137,7 +156,7 @@ bench: setup ## times: training steps beside PyTorch, ops, growth, probes (PYTHO
 	@$(MAKE) --no-print-directory -j$(JOBS) -s $(BENCHES:%=$(BUILD)/bench-%)
 	@for bench in $(BENCHES); do $(BUILD)/bench-$$bench || exit; done
 
-check: setup ## as test: g++ and clang++, warnings as errors; address and undefined-behaviour sanitisers
+check: setup-tests ## as test: g++ and clang++, warnings as errors; address and undefined-behaviour sanitisers
 	@.ci/check
 
 format: ## lay out all sources by .clang-format

@@ -51,6 +51,7 @@ Declaration of_text(const std::string& name, const std::string& usual, const std
     return text;
   };
   Declaration d{name, names.empty() ? help : help + ": " + list_of(names), usual, false, true, idle, checked};
+  d.names = names;
   d.checked(d.usual);
   return d;
 }

@@ -70,6 +70,7 @@ struct Declaration {
   std::function<std::string(const std::string& text)> checked = nullptr;
   // Where the value is the name of a sibling: those that there are, whose options come with it.
   std::function<std::vector<SiblingEntry>()> siblings = nullptr;
+  std::vector<std::string> names = {};  // where the value is one of a few
 };
 
 // Error with the nearest name if the text is none of the names: "--schedule: got 'cosin', expected one of

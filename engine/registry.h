@@ -17,6 +17,10 @@
 
 namespace ef {
 
+// Does nothing, but is defined in the one object that `make lib` makes of all sources. Whoever asks for
+// siblings calls it, so that a linker takes that object out of its archive, and all registrations with it.
+void keep_siblings_linked();
+
 // A sibling, but for how it is made.
 struct SiblingEntry {
   std::string name, what;
@@ -36,6 +40,7 @@ class Registry {
 
   static std::vector<Entry>& entries() {
     static std::vector<Entry> all;
+    keep_siblings_linked();
     return all;
   }
 

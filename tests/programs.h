@@ -74,6 +74,7 @@ inline int interrupt_training(const std::vector<std::string>& arguments, const s
     for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
     argv.push_back(nullptr);
     if (!std::freopen("/dev/null", "w", stdout)) _exit(127);
+    std::signal(signal, SIG_DFL);  // under nohup the tests ignore SIGHUP
     execv(argv[0], argv.data());
     _exit(127);
   }

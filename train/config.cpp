@@ -18,10 +18,11 @@ namespace ef {
 FieldList fields(Config& c) {
   FieldList f;
   f.group = "Data";
-  std::string sources;
-  for (const std::string& name : Registry<DataSource>::names())
-    if (name != "text") sources += name + ", ";
-  f.add("data", c.data, sources + "a UTF-8 text file, or a folder with train.txt, valid.txt, test.txt");
+  std::vector<std::string> sources = Registry<DataSource>::names();
+  std::erase(sources, "text");
+  f.add("data", c.data,
+        list_of(sources) + ", a UTF-8 text file, or a folder with train.txt, valid.txt, test.txt");
+  f.list.back().names = sources;
   f.add("windows", c.windows, "training windows: stretches of the text, or blocks shuffled each epoch",
         Registry<TrainWindows>::names());
 
@@ -55,7 +56,7 @@ FieldList fields(Config& c) {
   f.add("precision", c.precision,
         "of matmuls: float32 by OpenBLAS; the others of bf16 products by AMX or AVX512-BF16",
         {"float32", "split3", "split2", "bf16"});
-  f.add("workers", c.workers, "threads (0: one for each processor)");
+  f.add("workers", c.workers, "threads (0: one for each processor that it may use)");
   f.add("seed", c.seed, "of weights, data order and dropout");
   f.add("optimiser", c.optimiser.rule, "optimiser", Registry<OptimiserRule>::names());
   f.add("groups", c.optimiser.groups,

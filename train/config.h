@@ -8,6 +8,7 @@
 #include "engine/optimisers/optimiser.h"
 #include "engine/schedule.h"
 #include "models/config.h"
+#include "train/files/build.h"
 #include "train/options/fields.h"
 
 namespace ef {
@@ -93,12 +94,6 @@ bool is_former_option(const std::string& name);
 std::string to_json(const Config& config, const std::vector<std::pair<std::string, std::string>>& more = {});
 // Sets the fields that the JSON object names. Keys that are no fields are an Error, except those in `ignore`.
 void from_json(Config& config, const std::string& text, const std::vector<std::string>& ignore = {});
-
-// The version of the code, as git describes it.
-const char* version();
-// A fingerprint of the sources of this program, as far as they decide what a run gives. Two builds of one
-// version that is "-dirty" differ in it where their code does.
-const char* sources();
 
 // What code made something.
 struct Code {

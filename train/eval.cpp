@@ -3,12 +3,12 @@
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "engine/error.h"
 #include "engine/matmul/blas.h"
 #include "engine/matmul/tiles.h"
 #include "train/files/files.h"
+#include "train/files/machine.h"
 #include "train/options/command_line.h"
 #include "train/run.h"
 #include "train/write.h"
@@ -28,12 +28,12 @@ void evaluate(int argc, char** argv) {
   options.add("context", context,
               "tokens read but not scored before each stretch (-1: 400 of 512 of the window)");
   options.add("json", json_path, "a file to write the figures to as well");
-  options.add("workers", workers, "threads (0: one for each processor)");
+  options.add("workers", workers, "threads (0: one for each processor that it may use)");
   const auto given = parse_command_line("eval", "Tells how well a trained model predicts held-out text.",
                                         options, argc, argv);
   for (const auto& [name, text] : given) options.set(name, text);
   if (run_path.empty()) fail("--run", "nothing", "the folder of a run", "train makes one, like runs/story");
-  if (workers == 0) workers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  if (workers == 0) workers = usable_processors();
 
   const LoadedModel loaded(run_path, checkpoint);
   const Corpus corpus = load_data(loaded.saved.config);
@@ -50,6 +50,7 @@ void evaluate(int argc, char** argv) {
   else
     std::printf("matmuls in float32: --precision %s of the run needs AMX or AVX512-BF16\n",
                 precision.c_str());
+  blas::check_products();
   Workers threads(workers);
   Trainer trainer(loaded.saved.config, threads);
   load_weights(loaded.path, trainer.parameters());

@@ -1,5 +1,4 @@
 // experiment: runs plans, and says what their results say.
-#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <set>
@@ -8,6 +7,7 @@
 #include "train/experiment/page.h"
 #include "train/experiment/runner.h"
 #include "train/files/files.h"
+#include "train/files/stop.h"
 #include "train/localize/results.h"
 #include "train/options/command_line.h"
 
@@ -40,7 +40,7 @@ void experiment(int argc, char** argv) {
   bool summary_only = false;
   FieldList options;
   options.group = "Run";
-  options.add("jobs", sweep.jobs, "runs at once (0: one for each processor)");
+  options.add("jobs", sweep.jobs, "runs at once (0: one for each processor that it may use)");
   options.add("runs", sweep.runs, "where the folders of runs stand while they are at work");
   options.add("results", sweep.results, "where result files go (default: results/ beside the plan)");
   options.add("with", with, "further options for all arms: '--precision float32' (needs --results)");
@@ -74,15 +74,14 @@ void experiment(int argc, char** argv) {
     const std::string localized = read_file(theory);
     of_theory = {localize_predictions(localized), localize_sections(localized)};
   }
-  if (const int signal = summary_only ? 0 : run_sweep(plans, sweep)) {
+  if (!summary_only && run_sweep(plans, sweep) != 0) {
     std::string command;
     for (int i = 0; i < argc; ++i) {
       const std::string word = argv[i];
       command += word.find(' ') == std::string::npos ? " " + word : " '" + word + "'";
     }
     std::printf("stopped; to go on:%s\n", command.c_str());
-    std::fflush(stdout);
-    std::raise(signal);  // so that a script or make that started it ends, too
+    end_if_stopped();
     return;
   }
   std::vector<PlanResults> results;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 #include "engine/error.h"
 #include "train/text/text.h"
@@ -30,8 +31,13 @@ std::string loss_text(double loss, double floor, bool smoothed) {
   return format("loss %.4f  ppl %.2f", loss, std::exp(loss));
 }
 
+bool rewrites_lines(int file) {
+  const char* kind = std::getenv("TERM");
+  return isatty(file) != 0 && !(kind && std::string(kind) == "dumb");
+}
+
 Live::Live(const std::string& log_path, double peak)
-    : log_(std::fopen(log_path.c_str(), "a")), peak_(peak), terminal_(isatty(STDOUT_FILENO) != 0) {
+    : log_(std::fopen(log_path.c_str(), "a")), peak_(peak), terminal_(rewrites_lines(STDOUT_FILENO)) {
   if (!log_) fail("cannot write " + log_path);
   start_ = shown_ = rate_from_ = Clock::now();
 }
@@ -97,7 +103,7 @@ void Live::log(const std::string& text) {
   std::fflush(log_);
 }
 
-ProgressBar::ProgressBar(double total) : total_(total), terminal_(isatty(STDERR_FILENO) != 0) {
+ProgressBar::ProgressBar(double total) : total_(total), terminal_(rewrites_lines(STDERR_FILENO)) {
   start_ = shown_ = Clock::now();
 }
 

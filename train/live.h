@@ -21,6 +21,10 @@ struct Progress {
 // neither the text's floor nor a perplexity goes with it.
 std::string loss_text(double loss, double floor, bool smoothed);
 
+// Whether a line can be rewritten there: a terminal, and not one that says it is dumb (TERM). Pipes and files
+// get plain lines. There are no colours anywhere, whatever NO_COLOR says.
+bool rewrites_lines(int file);
+
 class Live {
  public:
   // log_path: where plain lines go as well (appended). peak: the measured rate of square matmuls, all

@@ -1,12 +1,11 @@
 // localize: where attention looks, by theory and by simulation.
-#include <algorithm>
 #include <cstdio>
-#include <thread>
 
 #include "engine/error.h"
 #include "engine/matmul/blas.h"
 #include "train/config.h"
 #include "train/files/files.h"
+#include "train/files/machine.h"
 #include "train/localize/job.h"
 #include "train/localize/results.h"
 #include "train/options/command_line.h"
@@ -34,7 +33,8 @@ void localize(int argc, char** argv) {
   options.group = "Simulation";
   options.add("draws", settings.draws, "random walks");
   options.add("seed", settings.seed, "another seed, other walks and matrices");
-  options.add("workers", workers, "threads (0: one for each processor); the numbers do not depend on it");
+  options.add("workers", workers,
+              "threads (0: one for each processor that it may use); the numbers do not depend on it");
   options.add("out", out, "the folder of the results");
   const auto given = parse_command_line(
       "localize", "Tells where attention looks, by theory and by simulation.", options, argc, argv);
@@ -45,7 +45,7 @@ void localize(int argc, char** argv) {
   }
   if (one.lambda < 0) fail("--lambda", number_text(one.lambda), "a positive number, or 0 for the default");
   if (out.empty()) fail("--out", "nothing", "a folder");
-  if (workers == 0) workers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  if (workers == 0) workers = usable_processors();
 
   Workers threads(workers);
   std::printf("eigenformer %s, localize, seed %llu\n\n", version(),
@@ -63,6 +63,7 @@ void localize(int argc, char** argv) {
 int main(int argc, char** argv) {
   return ef::run_program("localize", [&] {
     ef::blas::use_one_thread();
+    ef::blas::check_products();
     ef::localize(argc, argv);
   });
 }

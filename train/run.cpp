@@ -123,19 +123,29 @@ RunState load_weights(const std::string& path, Parameters& parameters) {
 }
 
 const std::vector<std::string>& facts_in_config() {
-  static const std::vector<std::string> keys = {"version",    "sources",    "data-fingerprint",
-                                                "vocabulary", "parameters", "spectra"};
+  static const std::vector<std::string> keys = {
+      "version", "sources", "data-fingerprint", "vocabulary", "parameters", "spectra",
+      "blas",    "kernel",  "compiler",         "build",      "processor"};
   return keys;
 }
 
 void save_config(const RunFolder& run, const Config& config, const Corpus& corpus, Trainer& trainer) {
+  const Machine machine = this_machine();
+  const auto quoted = [](const std::string& text) {  // whatever bytes the system gave
+    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  };
   write_atomically(run.file("config.json"),
                    to_json(config, {{"version", nlohmann::json(version()).dump()},
                                     {"sources", nlohmann::json(sources()).dump()},
                                     {"data-fingerprint", '"' + fingerprint_text(corpus) + '"'},
                                     {"vocabulary", std::to_string(corpus.tokenizer->vocab_size())},
                                     {"parameters", std::to_string(trainer.parameters().count())},
-                                    {"spectra", nlohmann::json(describe_qk(trainer.model())).dump()}}));
+                                    {"spectra", nlohmann::json(describe_qk(trainer.model())).dump()},
+                                    {"blas", quoted(machine.blas)},
+                                    {"kernel", quoted(machine.kernel)},
+                                    {"compiler", quoted(machine.compiler)},
+                                    {"build", quoted(machine.build)},
+                                    {"processor", quoted(machine.processor)}}));
   write_atomically(run.file("tokenizer.txt"), save(corpus.tokenizer));
 }
 
@@ -150,6 +160,8 @@ SavedConfig load_config(const RunFolder& run) {
   const auto json = nlohmann::json::parse(text, nullptr, false, true);
   saved.data_fingerprint = json.value("data-fingerprint", "");
   saved.code = {json.value("version", ""), json.value("sources", "")};
+  saved.machine = {json.value("processor", ""), json.value("blas", ""), json.value("kernel", ""),
+                   json.value("compiler", ""), json.value("build", "")};
   return saved;
 }
 

@@ -1,6 +1,6 @@
 // The folder of a run: its configuration, metrics, checkpoint, and what it wrote.
 //
-//   config.json            all options, the version of the code, the data's fingerprint
+//   config.json            all options, the version of the code, the machine, the data's fingerprint
 //   tokenizer.txt          ids and tokens
 //   metrics.jsonl          one JSON object a line, each with its step; a function of the configuration alone,
 //                          so a resumed run leaves the same bytes as an uninterrupted one
@@ -14,6 +14,7 @@
 
 #include "data/corpus.h"
 #include "train/config.h"
+#include "train/files/machine.h"
 #include "train/trainer.h"
 
 namespace ef {
@@ -58,6 +59,7 @@ struct SavedConfig {
   Config config;
   std::string data_fingerprint;
   Code code;
+  Machine machine;  // of older versions nothing is known
 };
 SavedConfig load_config(const RunFolder& run);
 // Error if the data are not those that the run was trained on.

@@ -71,6 +71,7 @@ void sample(int argc, char** argv) {
 int main(int argc, char** argv) {
   return ef::run_program("sample", [&] {
     ef::blas::use_one_thread();
+    ef::blas::check_products();
     ef::sample(argc, argv);
   });
 }

@@ -49,7 +49,8 @@ void introduce(Live& live, const Config& config, const Corpus& corpus, const Run
   if (const std::string spectra = describe_qk(trainer.model()); !config.probe.empty() && !spectra.empty())
     live.print("spectra  " + spectra);
   live.print("machine  " + std::to_string(config.workers) + (config.workers == 1 ? " worker" : " workers") +
-             ", matmuls in " + config.precision + " at " + short_number(peak) + "FLOP/s in all");
+             ", matmuls in " + config.precision + " at " + short_number(peak) + "FLOP/s in all, " +
+             blas::library().text());
 }
 
 // Options that do nothing, as they belong to a sibling that was not chosen, or beside others.
@@ -73,8 +74,13 @@ void warn_of_idle(Live& live, const Config& config) {
 
 class Session {
  public:
-  Session(const Config& config, const std::string& resume, const std::atomic<bool>& interrupted)
-      : config_(config), interrupted_(interrupted), corpus_(load_data(config)), workers_(config.workers) {
+  Session(const Config& config, const std::string& resume, const std::atomic<bool>& interrupted,
+          const ShowRun& show)
+      : config_(config),
+        interrupted_(interrupted),
+        show_(show),
+        corpus_(load_data(config)),
+        workers_(config.workers) {
     config_.model.vocab = corpus_.tokenizer->vocab_size();
     const Index context = config_.model.context;
     train_ = Registry<TrainWindows>::make(config_.windows, corpus_.train, corpus_.first_input, context,
@@ -91,6 +97,7 @@ class Session {
     } else {
       const SavedConfig saved = load_config(run_);
       check_fingerprint(corpus_, saved);
+      other_machine_ = this_machine().difference_from(saved.machine);
       state_ = load_checkpoint(run_.last(), *trainer_);
       if (saved.config.steps != config_.steps) save_config(run_, config_, corpus_, *trainer_);
       // A run that was killed may have written lines after its last checkpoint: they will come again.
@@ -103,7 +110,7 @@ class Session {
 
   // The run's folder, or nothing if it was interrupted.
   std::optional<std::string> go() {
-    const double peak = measure_peak(workers_);
+    const double peak = measure_peak(workers_) * share_under_quota(workers_.count());
     live_ = std::make_unique<Live>(run_.file("log.txt"), peak);
     metrics_ = std::make_unique<LineLog>(run_.file("metrics.jsonl"));
     watch_ = std::make_unique<Watch>(config_, run_, *valid_, *metrics_, *live_);
@@ -117,8 +124,14 @@ class Session {
       live_->print("validate " + grouped(static_cast<double>(some_->tokens())) + " of " +
                    grouped(static_cast<double>(valid_->tokens())) +
                    " held-out tokens each time, spread over the text; all of them at the end");
+    if (show_) live_->print("page     " + run_.file("report.html") + ", renewed as it trains");
     warn_of_idle(*live_, config_);
     if (state_.done > 0) live_->print("resumed after step " + std::to_string(state_.done));
+    if (!other_machine_.empty())
+      live_->print(
+          "warning: the run began on another machine, and its bits will not be those of a run without "
+          "a break: " +
+          other_machine_);
     if (out_of_patience()) say_out_of_patience();
 
     near_defective_before_ = near_defective_count();
@@ -155,12 +168,14 @@ class Session {
       }
       if (watches) watch_->read(*trainer_, state_.done);
       const bool last = state_.done == config_.steps;
+      bool validated = false;
       if (last || (config_.eval_every > 0 && state_.done % config_.eval_every == 0))
-        stop = !validate() || last;
+        stop = !validate() || last, validated = true;
       state_.finished = stop && !owes_validation();
       if (interrupted_) stop = true;
       if (stop || state_.done % config_.checkpoint_every == 0)
         save_checkpoint(run_.last(), *trainer_, state_);
+      if (validated && !stop && show_) show_(run_.path, false);
     }
     if (interrupted_) {
       live_->print("stopped after step " + std::to_string(state_.done) + "; to go on: train --resume " +
@@ -170,6 +185,8 @@ class Session {
     finish();
     return run_.path;
   }
+
+  const std::string& folder() const { return run_.path; }
 
  private:
   void fill(Batch& batch, Index done) {
@@ -281,6 +298,7 @@ class Session {
 
   Config config_;
   const std::atomic<bool>& interrupted_;
+  const ShowRun& show_;
   Corpus corpus_;
   Workers workers_;
   RunFolder run_;
@@ -291,6 +309,7 @@ class Session {
   std::unique_ptr<LineLog> metrics_;
   std::unique_ptr<Watch> watch_;
   RunState state_;
+  std::string other_machine_;  // how this one differs from that on which the run began
   double tokens_ = 0;
   Index near_defective_before_ = 0;  // runs before this one, and the rehearsal, have theirs
 };
@@ -298,9 +317,21 @@ class Session {
 }  // namespace
 
 std::optional<std::string> run_training(const Config& config, const std::string& resume,
-                                        const std::atomic<bool>& interrupted) {
+                                        const std::atomic<bool>& interrupted, const ShowRun& show) {
   blas::use_precision(config.precision);  // before anything is written
-  return Session(config, resume, interrupted).go();
+  blas::check_products();
+  Session session(config, resume, interrupted, show);
+  try {
+    const std::optional<std::string> folder = session.go();
+    if (show) show(session.folder(), true);
+    return folder;
+  } catch (...) {
+    try {
+      if (show) show(session.folder(), true);
+    } catch (const std::exception&) {  // what ended the run is what is told
+    }
+    throw;
+  }
 }
 
 }  // namespace ef

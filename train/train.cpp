@@ -1,15 +1,16 @@
 // train: trains a transformer and leaves a run's folder behind.
-#include <atomic>
-#include <csignal>
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
-#include <thread>
 
 #include "engine/error.h"
 #include "engine/matmul/blas.h"
 #include "train/explain.h"
 #include "train/files/files.h"
+#include "train/files/machine.h"
+#include "train/files/stop.h"
 #include "train/options/command_line.h"
 #include "train/report/report.h"
 #include "train/run.h"
@@ -18,14 +19,6 @@
 
 namespace ef {
 namespace {
-
-std::atomic<bool> interrupted = false;
-
-// The first Ctrl-C asks the loop to end; the second one kills, as the default handler is back.
-void on_interrupt(int signal) {
-  interrupted = true;
-  std::signal(signal, SIG_DFL);
-}
 
 // ---- Options
 
@@ -45,6 +38,7 @@ Start read_options(int argc, char** argv) {
   FieldList options;
   options.group = "Start";
   options.add("preset", preset, preset_help);
+  for (const Preset& one : presets()) options.list.back().names.push_back(one.name);
   options.add("config", config_file,
               "a JSON file of options, such as a run's config.json (options given here win)");
   options.add("resume", start.resume,
@@ -59,6 +53,9 @@ Start read_options(int argc, char** argv) {
   options.add("profile", profiles, "print where the time of steps goes, and end");
   const FieldList all = fields(start.config);
   options.list.insert(options.list.end(), all.list.begin(), all.list.end());
+  for (Field& field : options.list)
+    if (field.name == "probe")
+      for (const Probe& probe : probes_matching("*")) field.names.push_back(probe.name);
   auto given = parse_command_line("train", "Trains a tiny transformer.", options, argc, argv);
 
   if (given.contains("resume")) {
@@ -86,9 +83,7 @@ Start read_options(int argc, char** argv) {
   for (const char* name : {"preset", "config", "against", "explain", "profile", "show-batch"})
     given.erase(name);
   for (const auto& [name, text] : given) all.set(name, text);
-  if (start.config.workers == 0) {
-    start.config.workers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  }
+  if (start.config.workers == 0) start.config.workers = usable_processors();
   check(start.config);
   return start;
 }
@@ -118,20 +113,38 @@ bool look_inside(const Start& start) {
   return start.shows_batch || start.profiles || start.explains;
 }
 
+// A run's page, as it trains: at validations, but not so often that it would cost more than a hundredth of
+// the time. Whatever ends the run, the page is written once more.
+class LivePage {
+ public:
+  void operator()(const std::string& folder, bool ended) {
+    if (ended) return write_report(folder);
+    if (Clock::now() < next_) return;
+    const auto start = Clock::now();
+    constexpr std::chrono::seconds least(20);
+    try {
+      write_report(folder, static_cast<int>(least.count()));
+    } catch (const Error&) {  // no reason to end a run: the last page will say why, if it still is so
+    }
+    next_ = Clock::now() + std::max<Clock::duration>(least, 100 * (Clock::now() - start));
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point next_{};  // the first validation is shown at once
+};
+
 // The run, and the one that it is compared with, which starts from the same seed.
 void train(const Start& start) {
   Config other = changed(start.config, start.against);  // before the first run: mistakes are told at once
-  const std::optional<std::string> first = run_training(start.config, start.resume, interrupted);
-  if (!first) return;
-  write_report(*first);
-  if (start.against.empty()) return;
+  const std::optional<std::string> first = run_training(start.config, start.resume, stop_asked(), LivePage());
+  if (!first || start.against.empty()) return;
   const std::filesystem::path folder(*first);
   other.name = folder.filename().string() + "-against";
   other.runs = folder.parent_path().string();
   std::printf("\n==== the same with %s\n\n", start.against.c_str());
-  const std::optional<std::string> second = run_training(other, "", interrupted);
+  const std::optional<std::string> second = run_training(other, "", stop_asked(), LivePage());
   if (!second) return;
-  write_report(*second);
   std::printf("\n%s\n", comparison({*first, *second}).c_str());
 }
 
@@ -141,9 +154,9 @@ void train(const Start& start) {
 int main(int argc, char** argv) {
   return ef::run_program("train", [&] {
     ef::blas::use_one_thread();
-    std::signal(SIGINT, ef::on_interrupt);
-    std::signal(SIGTERM, ef::on_interrupt);
+    ef::heed_stop_signals();
     const ef::Start start = ef::read_options(argc, argv);
     if (!ef::look_inside(start)) ef::train(start);
+    ef::end_if_stopped();
   });
 }

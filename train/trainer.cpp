@@ -223,9 +223,8 @@ std::vector<Reading> Trainer::observe(const std::vector<Probe>& probes, const Ba
       const Listener listener;
       const auto count = static_cast<std::size_t>(length(rows[i]));
       const std::span text(batch.inputs.data() + rows[i] * batch.tokens, count);
-      const std::span<const std::int32_t> asked =
-          batch.targets.empty() ? std::span<const std::int32_t>()
-                                : std::span(batch.targets).subspan(rows[i] * batch.tokens, count);
+      std::span<const std::int32_t> asked;  // a batch may have none
+      if (!batch.targets.empty()) asked = {batch.targets.data() + rows[i] * batch.tokens, count};
       replica.model->hidden(text, 1);
       for (std::size_t p = 0; p < probes.size(); ++p) {
         if (!probes[p].read_text) continue;

@@ -44,13 +44,6 @@ Quantity::Joined joined(const std::vector<Record>& records, const std::string& k
   return records.empty() ? Quantity::Joined::mean : quantity_of(records[0].label("probe"), key).joined;
 }
 
-// Over all layers, heads and tensors.
-double over_all(const std::vector<Record>& records, const std::string& key) {
-  Join all;
-  for (const Record& record : records) all.add(record.value(key));
-  return all.as(joined(records, key));
-}
-
 // A table's column: so many letters, which may have more bytes.
 std::string padded(std::string text, std::size_t width) {
   const auto begins = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
@@ -62,6 +55,12 @@ std::string padded(std::string text, std::size_t width) {
 }
 
 }  // namespace
+
+double over_all(const std::vector<Record>& records, const std::string& key) {
+  Join all;
+  for (const Record& record : records) all.add(record.value(key));
+  return all.as(joined(records, key));
+}
 
 std::vector<Record> read_metrics(const std::string& path) {
   std::vector<Record> records;
@@ -256,30 +255,34 @@ double at_validation(const std::vector<Record>& last, const std::string& name) {
 
 }  // namespace
 
-std::string comparison(const std::vector<std::string>& run_folders) {
+Comparison compare_runs(const std::vector<std::string>& run_folders) {
+  // "runs/story/" has no last name; its parent has.
+  const auto name_of = [](const std::string& folder) {
+    const std::filesystem::path path = std::filesystem::path(folder).lexically_normal();
+    return (path.has_filename() ? path : path.parent_path()).filename().string();
+  };
+  Comparison result;
   std::vector<std::vector<Record>> metrics;
-  std::string text = std::string(38, ' ');
   std::set<std::pair<std::string, std::string>> read;
   for (const std::string& folder : run_folders) {
     metrics.push_back(read_metrics(folder + "/metrics.jsonl"));
-    const std::string name = std::filesystem::path(folder).filename().string();
-    text += "  " + std::string(name.size() < 16 ? 16 - name.size() : 0, ' ') + name;
+    // Runs of one name are told apart by their folders.
+    const bool alone = std::count_if(run_folders.begin(), run_folders.end(), [&](const std::string& other) {
+                         return name_of(other) == name_of(folder);
+                       }) == 1;
+    result.names.push_back(alone ? name_of(folder) : folder);
     for (const Record& record : metrics.back()) {
       if (record.label("probe").empty()) continue;
       for (const auto& [key, value] : record.values)
         if (is_reading(key)) read.insert({record.label("probe"), key});
     }
   }
-  text += "\n";
   const auto add = [&](const std::string& what, const auto& value_of) {
-    std::string line = padded(what, 38);
-    bool known = false;
-    for (const std::vector<Record>& records : metrics) {
-      const double value = value_of(records);
-      known = known || !std::isnan(value);
-      line += "  " + fixed_width(value, 16);
-    }
-    if (known) text += line + "\n";
+    Comparison::Row row{what, {}};
+    for (const std::vector<Record>& records : metrics) row.values.push_back(value_of(records));
+    const bool known =
+        std::any_of(row.values.begin(), row.values.end(), [](double value) { return !std::isnan(value); });
+    if (known) result.rows.push_back(std::move(row));
   };
   for (const Quantity& quantity : loop_quantities()) {
     if (quantity.detail) continue;
@@ -298,6 +301,22 @@ std::string comparison(const std::vector<std::string>& run_folders) {
     const auto said = [](const Record& record) { return !std::isnan(record.value("windows")); };
     return over_all(said_last(records, said), "windows");
   });
+  return result;
+}
+
+std::string comparison(const std::vector<std::string>& run_folders) {
+  const Comparison compared = compare_runs(run_folders);
+  std::string text(38, ' ');
+  for (const std::string& name : compared.names)
+    text += "  " + std::string(name.size() < 16 ? 16 - name.size() : 0, ' ') + name;
+  text += "\n";
+  for (const Comparison::Row& row : compared.rows) {
+    text += padded(row.label, 38);
+    // Below the end of its name, which may be long.
+    for (std::size_t i = 0; i < row.values.size(); ++i)
+      text += "  " + fixed_width(row.values[i], std::max(16, static_cast<int>(compared.names[i].size())));
+    text += "\n";
+  }
   return text;
 }
 

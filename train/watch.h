@@ -69,8 +69,21 @@ bool is_reading(const std::string& key);
 // probe declares.
 std::vector<std::pair<Index, double>> by_layer(const std::vector<Record>& records, const std::string& key);
 
-// A table of what the probes and validations of these runs said last, a column a run. What probes declare to
-// be a detail is left out.
+// Over all layers, heads and tensors: the mean, or the largest, as the probe declares; NaN if there is none.
+double over_all(const std::vector<Record>& records, const std::string& key);
+
+// What the probes and validations of these runs said last, a column a run. What probes declare to be a detail
+// is left out, and so is what none of the runs has. NaN: this run has not.
+struct Comparison {
+  struct Row {
+    std::string label;
+    std::vector<double> values;
+  };
+  std::vector<std::string> names;  // of the runs
+  std::vector<Row> rows;
+};
+Comparison compare_runs(const std::vector<std::string>& run_folders);
+// The same as a table of text.
 std::string comparison(const std::vector<std::string>& run_folders);
 
 // All probes, a line each, with what they read below them.

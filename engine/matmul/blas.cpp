@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <optional>
+#include <sstream>
 #include <vector>
 
 #include "engine/error.h"
@@ -93,6 +95,62 @@ void Unchanging::prepare(Index worker, Index workers) const {
 
 void use_one_thread() { openblas_set_num_threads(1); }
 
+std::string Library::text() const {
+  return (version.empty() ? std::string("BLAS") : version) + ", kernel " + kernel;
+}
+
+Library library() {
+  // "OpenBLAS 0.3.21 DYNAMIC_ARCH NO_AFFINITY SkylakeX MAX_THREADS=64": the name, and a version.
+  std::istringstream config(openblas_get_config());
+  std::string name, number;
+  config >> name >> number;
+  if (number.empty() || number[0] < '0' || number[0] > '9') number.clear();
+  return {number.empty() ? name : name.append(" ").append(number), openblas_get_corename()};
+}
+
+void check_products(Gemm product) {
+  constexpr Index m = 67, n = 53, k = 71, largest = std::max({m, n, k});
+  // From -8 to 8, which bf16 holds exactly, too; sums stay below 2^24.
+  const auto numbers = [](Index count, std::uint64_t seed) {
+    std::vector<Real> list(static_cast<std::size_t>(count));
+    for (Real& x : list) {
+      seed = seed * 6364136223846793005u + 1442695040888963407u;
+      x = static_cast<Real>(static_cast<int>((seed >> 33) % 17) - 8);
+    }
+    return list;
+  };
+  const std::vector<Real> a = numbers(largest * largest, 1), b = numbers(largest * largest, 2),
+                          before = numbers(m * n, 3);
+  for (const Op op_a : {Op::as_is, Op::transposed}) {
+    for (const Op op_b : {Op::as_is, Op::transposed}) {
+      const Index lda = op_a == Op::as_is ? k : m, ldb = op_b == Op::as_is ? n : k;
+      std::vector<Real> expected(before);
+      for (Index i = 0; i < m; ++i)
+        for (Index l = 0; l < k; ++l)
+          for (Index j = 0; j < n; ++j)
+            expected[i * n + j] += a[op_a == Op::as_is ? i * lda + l : l * lda + i] *
+                                   b[op_b == Op::as_is ? l * ldb + j : j * ldb + l];
+      std::vector<Real> got(before);
+      product(op_a, op_b, m, n, k, 1, a.data(), lda, b.data(), ldb, 1, got.data(), n);
+      for (Index i = 0; i < m * n; ++i) {
+        if (got[i] == expected[i]) continue;
+        fail(library().text() + " multiplies wrongly on this processor: row " + std::to_string(i / n + 1) +
+                 ", column " + std::to_string(i % n + 1) + " of a product of whole numbers",
+             std::to_string(got[i]), std::to_string(expected[i]),
+             "another version of OpenBLAS, or another kernel: OPENBLAS_CORETYPE=Haswell in front of the "
+             "command");
+      }
+    }
+  }
+}
+
+void check_products() {
+  const double before = flops;
+  check_products(gemm_exact);
+  if (on_tiles) check_products(gemm);
+  flops = before;
+}
+
 double flops_of_this_thread() { return flops; }
 
 double measure_peak(Index n, double seconds) {
@@ -101,15 +159,18 @@ double measure_peak(Index n, double seconds) {
   const std::vector<Real> a(size, Real(0.5)), b(size, Real(0.25));
   std::vector<Real> c(size);
   const double before = flops;
-  double best = 0;
+  double best = 0, products = 0;
   const auto start = Clock::now();
-  for (auto now = start; now - start < std::chrono::duration<double>(seconds);) {
+  auto stretch = start;
+  for (auto now = start; best == 0 || now - start < std::chrono::duration<double>(seconds);) {
     gemm(Op::as_is, Op::as_is, n, n, n, 1, a.data(), n, b.data(), n, 0, c.data(), n);
-    const auto then = now;
+    ++products;
     now = Clock::now();
-    const double rate =
-        2.0 * static_cast<double>(n * n * n) / std::chrono::duration<double>(now - then).count();
-    best = std::max(best, rate);
+    const double passed = std::chrono::duration<double>(now - stretch).count();
+    if (passed < 0.02) continue;
+    best = std::max(best, 2.0 * static_cast<double>(n * n * n) * products / passed);
+    products = 0;
+    stretch = now;
   }
   flops = before;
   return best;

@@ -44,11 +44,29 @@ class Unchanging {
 // Matmuls run on the calling thread alone: parallelism is by worker (see workers.h). Called once at start.
 void use_one_thread();
 
+// The library that multiplies, and for which processors the code is that it chose here: "OpenBLAS 0.3.21",
+// "SkylakeX". Another kernel rounds otherwise. version: empty if it does not tell.
+struct Library {
+  std::string version, kernel;
+  std::string text() const;  // "OpenBLAS 0.3.21, kernel SkylakeX"
+};
+Library library();
+
+// Error if products of whole numbers, which have no rounding, are not those of a plain loop: a library that
+// has wrong code for this processor is noticed before anything is trained with it. All ways to transpose, odd
+// sizes, some milliseconds at most. It asks gemm, as it computes at present, and gemm_exact; or the one
+// given.
+using Gemm = void (*)(Op op_a, Op op_b, Index m, Index n, Index k, Real alpha, const Real* a, Index lda,
+                      const Real* b, Index ldb, Real beta, Real* c, Index ldc);
+void check_products();
+void check_products(Gemm product);
+
 // Floating-point operations (2 m n k a gemm) that this thread has asked of gemm so far.
 double flops_of_this_thread();
 
 // Measured rate of square gemms of size n, as gemm computes them now, on this thread: operations a second,
-// over about `seconds`.
+// over about `seconds`. The best of stretches of 20 ms, so that a thread which shares its processor gets its
+// share.
 double measure_peak(Index n, double seconds);
 
 }  // namespace ef::blas

@@ -371,6 +371,9 @@ std::string to_json(const RunResult& r) {
   whole["processor"] = r.processor;
   whole["cores"] = r.cores;
   whole["compiler"] = r.compiler;
+  if (!r.blas.empty()) whole["blas"] = r.blas;
+  if (!r.kernel.empty()) whole["kernel"] = r.kernel;
+  if (!r.build.empty()) whole["build"] = r.build;
   whole["seconds"] = {{"cpu", number(rounded(r.cpu_seconds, 4))},
                       {"wall", number(rounded(r.wall_seconds, 4))},
                       {"steps", r.timed_steps}};
@@ -448,6 +451,9 @@ RunResult result_from_json(const std::string& text, const std::string& path) {
     r.processor = whole.at("processor");
     r.cores = whole.at("cores");
     r.compiler = whole.at("compiler");
+    r.blas = whole.value("blas", "");
+    r.kernel = whole.value("kernel", "");
+    r.build = whole.value("build", "");
     r.cpu_seconds = number_of(whole.at("seconds").at("cpu"));
     r.wall_seconds = number_of(whole.at("seconds").at("wall"));
     r.timed_steps = whole.at("seconds").at("steps");

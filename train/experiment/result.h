@@ -40,6 +40,7 @@ struct RunResult {
   std::string version, sources, data_fingerprint;  // sources: see Code (config.h)
   double parameters = 0, vocabulary = 0;
   std::string processor, compiler;
+  std::string blas, kernel, build;  // see Machine; empty in results of older versions
   Index cores = 0;
   // Of the training's last process, which did `timed_steps` updates; NaN where it was not seen to end.
   double cpu_seconds = 0, wall_seconds = 0;

@@ -8,13 +8,11 @@
 #include <sys/wait.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -27,7 +25,9 @@
 #include "train/experiment/runner.h"
 #include "train/experiment/table.h"
 #include "train/files/files.h"
+#include "train/files/machine.h"
 #include "train/files/safetensors.h"
+#include "train/files/stop.h"
 #include "train/live.h"
 #include "train/run.h"
 #include "train/text/text.h"
@@ -38,32 +38,8 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-std::atomic<int> told_to_stop = 0;  // the signal
-
-// The second Ctrl-C ends at once, as the default handler is back; the children end with a checkpoint anyway.
-void on_stop(int signal) {
-  told_to_stop = signal;
-  std::signal(signal, SIG_DFL);
-}
-
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-std::string processor_name() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("model name")) return line.substr(std::min(line.size(), line.find(':') + 2));
-  }
-  return "unknown";
-}
-
-std::string compiler_name() {
-#ifdef __clang__
-  return std::string("clang++ ") + __clang_version__;
-#else
-  return std::string("g++ ") + __VERSION__;
-#endif
 }
 
 double seconds_of(const timeval& time) {
@@ -91,7 +67,7 @@ bool trained(const Job& job) {
 class Sweep {
  public:
   Sweep(const std::vector<Plan>& plans, const SweepOptions& options) : options_(options), table_(jobs_) {
-    slots_ = options.jobs > 0 ? options.jobs : std::max<Index>(1, std::thread::hardware_concurrency());
+    slots_ = options.jobs > 0 ? options.jobs : usable_processors();
     for (const Plan& plan : plans) add(plan);
     leave_out();
     for (const Plan& plan : plans) check_test_text(plan);
@@ -118,7 +94,7 @@ class Sweep {
     }
     bool stopping = false;
     while (true) {
-      if (told_to_stop && !stopping) {
+      if (stop_asked() && !stopping) {
         stopping = true;
         table_.print("stopping: the runs write a checkpoint ...");
         for (const Job& job : jobs_) {
@@ -304,13 +280,16 @@ class Sweep {
     const bool trains = job.state == Job::State::training;
     const int exit = ended > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     if (exit == 3 && trains) return finish(job, said(job));
-    if (exit == 0 && (!trains || trained(job))) {
+    // What a signal ended may have come to its end before.
+    const bool told =
+        exit < 0 && (WTERMSIG(status) == SIGINT || WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGHUP);
+    if (trains ? (exit == 0 || told) && trained(job) : exit == 0) {
       if (trains) keep_times(job, usage);
       if (!stopping) return evaluate(job);
     } else if (!stopping) {
       const std::string hint = "the sweep has stopped; what it printed is in " + job.output();
       if (exit == 2) fail(job.label() + ": " + said(job), "", "", hint);
-      if (exit == 0) fail(job.label() + ": somebody stopped it", "", "", "the same command goes on");
+      if (exit == 0 || told) fail(job.label() + ": somebody stopped it", "", "", "the same command goes on");
       fail(job.label() + ": " + job.program + " ended unexpectedly",
            exit >= 0 ? "exit status " + std::to_string(exit)
                      : std::string("a signal: ") + strsignal(WTERMSIG(status)),
@@ -337,9 +316,13 @@ class Sweep {
     if (result.sources != sources()) result.sources += std::string(", ended by ") + sources();
     // "step 17: NaN in ...": 16 updates were done.
     if (const Index step = whole_number_after(failure, "step "); step > 0) result.steps = step - 1;
-    result.processor = processor_name();
-    result.compiler = compiler_name();
-    result.cores = std::thread::hardware_concurrency();
+    const Machine machine = this_machine();
+    result.processor = machine.processor;
+    result.compiler = machine.compiler;
+    result.blas = machine.blas;
+    result.kernel = machine.kernel;
+    result.build = machine.build;
+    result.cores = std::thread::hardware_concurrency();  // of the machine, whatever may be used of it
     result.cpu_seconds = result.wall_seconds = std::nan("");
     if (fs::exists(job.file("seconds.json"))) {
       const auto seconds = nlohmann::json::parse(read_file(job.file("seconds.json")), nullptr, false);
@@ -414,10 +397,8 @@ class Sweep {
 }  // namespace
 
 int run_sweep(const std::vector<Plan>& plans, const SweepOptions& options) {
-  told_to_stop = 0;
-  std::signal(SIGINT, on_stop);
-  std::signal(SIGTERM, on_stop);
-  return Sweep(plans, options).go() ? 0 : told_to_stop.load();
+  heed_stop_signals();
+  return Sweep(plans, options).go() ? 0 : stop_signal();
 }
 
 }  // namespace ef

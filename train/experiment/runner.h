@@ -17,7 +17,7 @@ struct SweepOptions {
 };
 
 // Runs what has no result yet, but for plans that wait, and returns 0 when all results are there that can be;
-// or the signal that interrupted it (SIGINT, SIGTERM, which have their default handlers again): then what ran
+// or the signal that interrupted it (SIGINT, SIGTERM, SIGHUP, which have their default handlers again): then what ran
 // has left checkpoints. Error if a run makes a mistake of the user, and, before anything runs, if a result or
 // a run begun is of other code than this program, as where a layer was changed since.
 int run_sweep(const std::vector<Plan>& plans, const SweepOptions& options);

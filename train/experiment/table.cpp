@@ -1,4 +1,5 @@
 #include "train/experiment/table.h"
+#include "train/live.h"
 #include "train/text/text.h"
 
 #include <sys/ioctl.h>
@@ -37,7 +38,8 @@ std::string cell_of(const Job& job) {
 
 }  // namespace
 
-SweepTable::SweepTable(const std::vector<Job>& jobs) : jobs_(jobs), terminal_(isatty(STDOUT_FILENO) != 0) {}
+SweepTable::SweepTable(const std::vector<Job>& jobs)
+    : jobs_(jobs), terminal_(rewrites_lines(STDOUT_FILENO)) {}
 SweepTable::~SweepTable() {
   if (terminal_) draw("");
 }

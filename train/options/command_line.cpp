@@ -9,8 +9,17 @@
 
 #include "engine/error.h"
 #include "engine/nearest.h"
+#include "train/files/machine.h"
+#include "train/options/completion.h"
 
 namespace ef {
+namespace {
+
+constexpr const char* exit_statuses =
+    "\nExit status: 0 well; 2 a mistake in what was asked for, or of the system; 3 numbers that are not "
+    "finite;\n130 after Ctrl-C (143 after SIGTERM, 129 after SIGHUP).\n";
+
+}  // namespace
 
 std::map<std::string, std::string> parse_command_line(const std::string& program,
                                                       const std::string& description, const FieldList& fields,
@@ -18,7 +27,7 @@ std::map<std::string, std::string> parse_command_line(const std::string& program
                                                       std::vector<std::string>* words) {
   cxxopts::Options parser(program, description + "\n");
   parser.set_width(110);
-  std::vector<std::string> groups, names = {"--help"};
+  std::vector<std::string> groups, names = {"--help", "--version", "--completion"};
   for (const Field& option : fields.list) {
     names.push_back("--" + option.name);
     if (std::find(groups.begin(), groups.end(), option.group) == groups.end()) groups.push_back(option.group);
@@ -28,13 +37,21 @@ std::map<std::string, std::string> parse_command_line(const std::string& program
     if (!option.is_flag && !option.get().empty()) value->default_value(option.get());
     parser.add_options(option.group)(option.name, option.help, value, option.is_flag ? "" : "X");
   }
-  parser.add_options(groups.front())("h,help", "this text");
+  parser.add_options(groups.front())("h,help", "this text")(
+      "version", "version, sources, BLAS and compiler of this program")(
+      "completion", "print a script that completes options in a shell: bash, zsh",
+      cxxopts::value<std::string>(), "X");
   parser.allow_unrecognised_options();
 
   try {
     const auto result = parser.parse(argc, argv);
-    if (result.count("help")) {
-      std::fputs(parser.help(groups).c_str(), stdout);
+    if (result.count("help") || result.count("version") || result.count("completion")) {
+      const std::string name = program.substr(0, program.find(' '));
+      std::string text = version_text(name);
+      if (result.count("completion"))
+        text = completion_script(result["completion"].as<std::string>(), name, fields, words != nullptr);
+      if (result.count("help")) text = parser.help(groups) + exit_statuses;
+      std::fputs(text.c_str(), stdout);
       std::exit(0);
     }
     for (const std::string& word : result.unmatched()) {
@@ -72,7 +89,9 @@ std::map<std::string, std::string> parse_line(const std::string& who, const Fiel
   for (std::string word; stream >> word;) words.push_back(word);
   std::vector<char*> argv;
   for (std::string& word : words) {
-    if (word == "--help" || word == "-h") fail(who, word, "options of a run");  // it would end the program
+    // These would end the program.
+    if (word == "--help" || word == "-h" || word == "--version" || word.starts_with("--completion"))
+      fail(who, word, "options of a run");
     argv.push_back(word.data());
   }
   try {

@@ -65,6 +65,7 @@ void FieldList::add(const std::string& name, std::string& value, const std::stri
     value = text;
   };
   list.push_back({group, name, help + ": " + list_of(names), false, true, [&value] { return value; }, set});
+  list.back().names = names;
 }
 
 namespace {
@@ -84,6 +85,19 @@ class Declared {
     return one ? one->option : owners_.front().option;
   }
   bool chosen() const { return owner() != nullptr; }
+  // The values that any of them takes, where they are names.
+  std::vector<std::string> names() const {
+    std::vector<std::string> all;
+    const auto add = [&](const std::string& name) {
+      if (std::find(all.begin(), all.end(), name) == all.end()) all.push_back(name);
+    };
+    for (const Owner& one : owners_) {
+      for (const std::string& name : one.option.names) add(name);
+      if (!one.option.siblings) continue;
+      for (const SiblingEntry& sibling : one.option.siblings()) add(sibling.name);
+    }
+    return all;
+  }
   std::string idle(const OptionValues& values) const {
     const Owner* one = owner();
     if (!one) {
@@ -165,6 +179,7 @@ void FieldList::add_options(const Siblings& siblings, OptionValues& values) {
                                     [&values, name] { return values.find(name) != nullptr; },
                                     [&values, name] { values.unset(name); },
                                     [option, &values] { return option.idle(values); }};
+      field.names = option.names();
       list.push_back(field);
       if (declared.siblings) {
         const auto chosen = [option, get] {

@@ -27,6 +27,7 @@ struct Field {
   std::function<std::string()> get;
   std::function<void(const std::string& text)> set;  // Error: got, expected
   std::optional<SiblingOption> sibling = {};
+  std::vector<std::string> names = {};  // of which the value is one, or may be: for completion in shells
 };
 
 // The variables must outlive the list.

@@ -99,6 +99,8 @@ std::string page_html(const Page& given) {
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<meta name=\"color-scheme\" content=\"light dark\">\n"
       "<link rel=\"icon\" href=\"data:,\">\n";  // or a browser would ask a server for one
+  if (page.refresh > 0)
+    html += "<meta http-equiv=\"refresh\" content=\"" + std::to_string(page.refresh) + "\">\n";
   html += "<title>" + escape_html(page.title) + "</title>\n<style>" + chart_style() + page_style() +
           "</style>\n</head>\n<body>\n<main id=\"top\">\n<h1>" + escape_html(page.title) + "</h1>\n";
   html += paragraphs(page.lead, "lead");

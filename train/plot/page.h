@@ -39,6 +39,7 @@ struct Page {
   std::string title = "", lead = "";  // text
   std::vector<Section> sections = {};
   bool contents = false;  // a list of the sections at the top
+  int refresh = 0;        // seconds after which a browser loads it anew, as it changes; 0: never
 };
 
 // The whole file. Where figures or sections share an id, the later ones get -2, -3, ...

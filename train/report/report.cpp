@@ -532,8 +532,11 @@ Page page_of(const Run& run) {
 
 Page run_page(const std::string& run_folder) { return page_of(read_run(run_folder)); }
 
-void write_report(const std::string& run_folder) {
-  write_page(run_folder + "/report.html", run_page(run_folder));
+void write_report(const std::string& run_folder, int refresh) {
+  Page page = run_page(run_folder);
+  page.refresh = refresh;
+  if (refresh > 0) page.lead += " · it is still training, and this page renews itself";
+  write_page(run_folder + "/report.html", page);
 }
 
 }  // namespace ef

@@ -1,0 +1,5 @@
+#include "engine/registry.h"
+
+namespace ef {
+void keep_siblings_linked() {}
+}  // namespace ef
