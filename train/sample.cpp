@@ -7,6 +7,7 @@
 #include "train/files/files.h"
 #include "train/options/command_line.h"
 #include "train/run.h"
+#include "train/text/text.h"
 #include "train/write.h"
 
 namespace ef {
@@ -38,14 +39,15 @@ void sample(int argc, char** argv) {
 
   const LoadedModel loaded(run_path, checkpoint);
   Tape tape;
-  const auto show = [](const std::string& text) {
-    std::fputs(text.c_str(), stdout);
+  PrintableStream shown;  // a text to learn from may hold what drives a terminal
+  const auto show = [&](const std::string& text) {
+    std::fputs(shown.add(text).c_str(), stdout);
     std::fflush(stdout);
   };
   write_text(loaded.model(), tape, *loaded.tokenizer,
              data_source(loaded.saved.config.data, loaded.saved.config.options)->documents(), prompt, tokens,
              sampling, seed, show);
-  std::fputs("\n", stdout);
+  std::fputs((shown.end() + "\n").c_str(), stdout);
 }
 
 }  // namespace
