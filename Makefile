@@ -41,8 +41,8 @@ LIBRARY  := $(filter-out $(PROGRAMS:%=train/%.cpp),$(wildcard $(ROOMS:%=%*.cpp))
 taken     = $(foreach source,$(1),$(if $(wildcard models/$(notdir $(source))),,$(source)))
 TESTS    := $(call taken,$(filter-out tests/gradients/% tests/bench/% tests/library/%,$(wildcard tests/*.cpp tests/*/*.cpp)))
 BENCHES  := steps ops growth precision probes
-GRADIENT_TESTS := $(call taken,$(wildcard tests/gradients/*.cpp)) tests/models/golden_test.cpp tests/mean_attention.cpp tests/main.cpp
-DOUBLE_LIBRARY := $(filter-out data/% train/%,$(LIBRARY)) train/files/safetensors.cpp train/files/files.cpp train/presets.cpp
+GRADIENT_TESTS := $(call taken,$(wildcard tests/gradients/*.cpp)) tests/models/golden_test.cpp tests/engine/large_logits_test.cpp tests/mean_attention.cpp tests/main.cpp
+DOUBLE_LIBRARY := $(filter-out data/% train/%,$(LIBRARY)) train/files/safetensors.cpp train/files/json.cpp train/files/files.cpp train/presets.cpp
 float     = $(patsubst %.cpp,$(BUILD)/float/%.o,$(1))
 double    = $(patsubst %.cpp,$(BUILD)/double/%.o,$(1))
 

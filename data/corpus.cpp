@@ -17,12 +17,46 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string read_text(const fs::path& path) {
+// Files whose text is not read as it stands.
+struct Changes {
+  std::string marks, ends;  // names, with commas: which began with a byte-order mark, had other line ends
+
+  std::vector<std::string> notes() const {
+    std::vector<std::string> list;
+    if (!marks.empty()) list.push_back("the byte-order mark at the beginning of " + marks + " is left out");
+    if (!ends.empty())
+      list.push_back("CR LF and CR are read as line ends in " + ends + " (--keep-line-ends: as they are)");
+    return list;
+  }
+};
+
+// CR LF and CR become LF, in place. Returns whether there was one.
+bool unify_line_ends(std::string& text) {
+  if (text.find('\r') == text.npos) return false;
+  std::size_t to = 0;
+  for (std::size_t from = 0; from < text.size(); ++from) {
+    const bool carriage = text[from] == '\r';
+    if (carriage && from + 1 < text.size() && text[from + 1] == '\n') continue;
+    text[to++] = carriage ? '\n' : text[from];
+  }
+  text.resize(to);
+  return true;
+}
+
+std::string read_text(const fs::path& path, LineEnds line_ends, Changes& changes) {
   std::ifstream file(path, std::ios::binary);
   if (!file) fail("cannot read the file " + path.string());
   std::ostringstream buffer;
   buffer << file.rdbuf();
   std::string text = std::move(buffer).str();
+  const auto changed = [&](std::string& names) {
+    names += (names.empty() ? "" : ", ") + path.filename().string();
+  };
+  if (text.starts_with("\xEF\xBB\xBF")) {
+    text.erase(0, 3);
+    changed(changes.marks);
+  }
+  if (line_ends == LineEnds::unify && unify_line_ends(text)) changed(changes.ends);
   if (text.empty()) fail("the file " + path.string() + " is empty", "", "text in UTF-8");
   if (const std::size_t nul = text.find('\0'); nul != std::string::npos)
     fail("the file " + path.string() + " is not text", "a NUL byte at " + std::to_string(nul),
@@ -94,7 +128,9 @@ double unigram_nats(const Split& train, const Split& text) {
 }
 
 Corpus load_corpus(const std::string& path_name, const std::string& tokenizer_name,
-                   const OptionValues& options) {
+                   const OptionValues& options, LineEnds line_ends) {
+  Changes changes;
+  const auto read = [&](const fs::path& file) { return read_text(file, line_ends, changes); };
   const fs::path path = fs::path(path_name).lexically_normal();
   std::string train, valid, test;
   if (fs::is_directory(path)) {
@@ -105,12 +141,12 @@ Corpus load_corpus(const std::string& path_name, const std::string& tokenizer_na
              fs::exists(path / "input.txt")
                  ? "for a single file give its name: " + (path / "input.txt").string()
                  : "a single file can be given by its name");
-    train = read_text(path / "train.txt");
-    valid = read_text(path / "valid.txt");
-    if (fs::exists(path / "test.txt")) test = read_text(path / "test.txt");
+    train = read(path / "train.txt");
+    valid = read(path / "valid.txt");
+    if (fs::exists(path / "test.txt")) test = read(path / "test.txt");
   } else if (fs::exists(path)) {
     const bool lines = Registry<Tokenizer>::make(tokenizer_name, options)->cuts_at_lines();
-    train = read_text(path);
+    train = read(path);
     const std::size_t cut = ninety_percent(train, lines);
     valid = train.substr(cut);
     train.resize(cut);
@@ -130,8 +166,8 @@ Corpus load_corpus(const std::string& path_name, const std::string& tokenizer_na
                   [&](std::int32_t id) { return id == training.ids.front(); }))
     fail("nothing to learn from " + path.string(), "one token again and again", "at least 2 different ones");
   const fs::path named = path.has_filename() ? path : path.parent_path();  // "wiki/" is called wiki
-  return {named.stem().string(), tokenizer,   std::move(training),
-          split(valid),          split(test), tokenizer->first_input()};
+  return {named.stem().string(),    tokenizer,      std::move(training), split(valid), split(test),
+          tokenizer->first_input(), changes.notes()};
 }
 
 Corpus builtin_corpus(std::uint64_t seed, Index train_chars, Index valid_chars) {

@@ -25,6 +25,8 @@ struct Corpus {
   LearnedTokenizer tokenizer;
   Split train, valid, test;      // test may be empty
   std::int32_t first_input = 0;  // what a model is fed before the first token of a stream
+  // What was done to the text while it was read, in words, to be said to a person.
+  std::vector<std::string> notes = {};
   // FNV-1a, 64 bits, of vocabulary and streams: tells a resumed run that its data have changed.
   std::uint64_t fingerprint() const;
 };
@@ -35,10 +37,13 @@ struct Corpus {
 double unigram_nats(const Split& train, const Split& text);
 
 // `path` is either a UTF-8 file, of which the first 90 % (of characters, or of lines where the tokenizer cuts
-// there) train and the rest validates, or a folder with train.txt, valid.txt and perhaps test.txt. tokenizer:
-// a sibling by name. Error if files are missing, empty, binary or not UTF-8, or if there is too little text
-// to learn from.
-Corpus load_corpus(const std::string& path, const std::string& tokenizer, const OptionValues& options = {});
+// there) train and the rest validates, or a folder with train.txt, valid.txt and perhaps test.txt. A
+// byte-order mark at the beginning is dropped, CR LF and CR are read as line ends unless they are kept;
+// Corpus::notes say so. tokenizer: a sibling by name. Error if files are missing, empty, binary or not UTF-8,
+// or if there is too little text to learn from.
+enum class LineEnds { unify, keep };
+Corpus load_corpus(const std::string& path, const std::string& tokenizer, const OptionValues& options = {},
+                   LineEnds line_ends = LineEnds::unify);
 
 // The built-in language (language.h) as characters: whole stories, as few as reach the given numbers of
 // characters, validation stories independent of the training stories. Throws Error if a number is below 1.

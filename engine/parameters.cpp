@@ -15,6 +15,8 @@
 namespace ef {
 namespace {
 
+constexpr Index most_numbers = Index{1} << 57;  // of these, even the bytes can be counted
+
 Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
 
 // FNV-1a, to give each path a stream of random numbers of its own.
@@ -76,9 +78,8 @@ void Parameters::initialise(std::uint64_t seed) {
 }
 
 const Parameter& Parameters::find(const std::string& path) const {
-  const auto found =
-      std::find_if(list_.begin(), list_.end(), [&](const Parameter& p) { return p.path == path; });
-  if (found != list_.end()) return *found;
+  const auto found = places_.find(path);
+  if (found != places_.end()) return list_[found->second];
   std::vector<std::string> paths;
   for (const Parameter& parameter : list_) paths.push_back(parameter.path);
   fail("no parameter " + path, "", "", suggestion(path, paths));
@@ -113,11 +114,17 @@ Tensor Builder::declare(const std::string& name, const Shape& shape, const Init&
                         Parameter::Kind kind) const {
   const std::string path = (*this / name).path_;
   if (!parameters_->values_.data()) {  // the first building: write down
-    for (const Parameter& other : parameters_->list_) {
-      if (other.path == path) fail("parameter " + path, "a second declaration", "one");
-    }
+    if (!parameters_->places_.emplace(path, parameters_->list_.size()).second)
+      fail("parameter " + path, "a second declaration", "one");
     parameters_->list_.push_back({path, shape, parameters_->flat_, init, trained, kind});
-    parameters_->flat_ += round_up(shape.size(), 16);
+    Index size = 1;
+    for (int axis = 0; axis < shape.rank; ++axis)
+      if (__builtin_mul_overflow(size, shape[axis], &size) || size > most_numbers)
+        fail("parameter " + path, "the shape " + shape.str(), "numbers that a memory can hold");
+    parameters_->flat_ += round_up(size, 16);
+    if (parameters_->flat_ > most_numbers)
+      fail("parameters up to " + path, std::to_string(parameters_->flat_) + " numbers",
+           "what a memory can hold");
     Tensor promised;
     promised.shape = shape;
     return promised;

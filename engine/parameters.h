@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/tensor.h"
@@ -72,6 +73,7 @@ class Parameters {
   friend class Builder;
   const Parameter& find(const std::string& path) const;
   std::vector<Parameter> list_;
+  std::unordered_map<std::string, std::size_t> places_;  // in the list, by path
   Index flat_ = 0;
   Buffer values_;
 };

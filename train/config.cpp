@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <initializer_list>
-#include <nlohmann/json.hpp>
+#include <limits>
 
 #include "data/batches.h"
 #include "data/source.h"
@@ -12,6 +12,7 @@
 #include "models/registry.h"
 #include "models/regulariser.h"
 #include "models/transformer.h"
+#include "train/files/json.h"
 #include "train/text/text.h"
 
 namespace ef {
@@ -124,11 +125,25 @@ FieldList fields(Config& c) {
 
 namespace {
 
+constexpr Index largest_size = std::numeric_limits<std::int32_t>::max();  // two of them multiply within Index
+constexpr std::size_t longest_name = 200;  // file systems take 255, and endings are put behind it
+
 // The number that the text is, 0 if it is none.
 Index positive_number(const std::string& text) {
   Index number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   return error == std::errc() && end == text.data() + text.size() && number > 0 ? number : 0;
+}
+
+// The name becomes a folder's, which must lie where --runs says, and be seen there.
+void check_name(const std::string& name) {
+  const auto control = [](char byte) { return static_cast<unsigned char>(byte) < 0x20 || byte == 0x7F; };
+  if (name.size() <= longest_name && name.find('/') == name.npos && name.find('\\') == name.npos &&
+      !name.starts_with('.') && std::none_of(name.begin(), name.end(), control))
+    return;
+  fail("--name", in_quotes(name),
+       "at most " + std::to_string(longest_name) + " bytes without / and \\ and without a dot in front",
+       "--runs says where the folder stands");
 }
 
 }  // namespace
@@ -137,7 +152,11 @@ Index probe_windows(const Config& c, Index windows) {
   const Index updates = c.eval_every > 0 ? std::min(c.eval_every, c.steps) : c.steps;
   Index wanted = positive_number(c.probe_windows);
   if (c.probe_windows == "all") wanted = windows;
-  if (c.probe_windows == "auto") wanted = std::max(c.probe_sequences, updates * c.batch / 25);
+  if (c.probe_windows == "auto") {
+    const double trained_on =
+        static_cast<double>(updates) * static_cast<double>(c.batch);  // may not fit Index
+    wanted = std::max(c.probe_sequences, static_cast<Index>(std::min(trained_on / 25, 1e18)));
+  }
   return std::min(wanted, windows);
 }
 
@@ -151,6 +170,25 @@ Index eval_tokens(const Config& c, Index held_out) {
 }
 
 void check(const Config& c) {
+  Config texts = c;
+  for (const Field& field : fields(texts).list)
+    if (field.is_text && !is_utf8(field.get()))
+      fail("--" + field.name, in_quotes(field.get()), "text in UTF-8");
+  check_name(c.name);
+  const auto at_most = [](const char* name, Index value, Index most) {
+    if (value > most)
+      fail(std::string("--") + name, std::to_string(value), "at most " + std::to_string(most));
+  };
+  for (const auto& [name, size] : {std::pair{"batch", c.batch},
+                                   {"context", c.model.context},
+                                   {"layers", c.model.layers},
+                                   {"heads", c.model.heads},
+                                   {"channels", c.model.channels},
+                                   {"ffn", c.model.ffn},
+                                   {"micro-batch", c.micro_batch},
+                                   {"probe-sequences", c.probe_sequences}})
+    at_most(name, size, largest_size);
+  at_most("workers", c.workers, 4096);
   const auto at_least = [](const char* name, double value, double least) {
     if (!(value >= least))
       fail(std::string("--") + name, number_text(value), "at least " + number_text(least));
@@ -236,14 +274,14 @@ std::string to_json(const Config& config, const std::vector<std::pair<std::strin
     if (field.is_text)
       json[field.name] = field.get();
     else
-      json[field.name] = nlohmann::ordered_json::parse(field.get());
+      json[field.name] = parse_json(field.get(), "--" + field.name);
   }
-  for (const auto& [key, value] : more) json[key] = nlohmann::ordered_json::parse(value);
+  for (const auto& [key, value] : more) json[key] = parse_json(value, key);
   return json.dump(2) + "\n";
 }
 
 void from_json(Config& config, const std::string& text, const std::vector<std::string>& ignore) {
-  const auto json = nlohmann::ordered_json::parse(text, nullptr, false, true);  // comments are allowed
+  const auto json = parse_json(text, "config", JsonBy::hand);
   if (!json.is_object()) fail("config", "text that is not a JSON object", "{\"layers\": 4, ...}");
   if (json.contains("preset")) {
     if (!json["preset"].is_string()) fail("config: preset", json["preset"].dump(), "a name");

@@ -11,6 +11,7 @@
 #include "train/files/machine.h"
 #include "train/options/command_line.h"
 #include "train/run.h"
+#include "train/text/text.h"
 #include "train/write.h"
 
 namespace ef {
@@ -56,8 +57,8 @@ void evaluate(int argc, char** argv) {
   load_weights(loaded.path, trainer.parameters());
   const Index window = loaded.saved.config.model.context;
   const Index rows = std::max<Index>(1, 4096 / window);
-  std::printf("%s of %s, %td tokens, weights of step %td\n", split.c_str(), corpus.name.c_str(), text.size(),
-              loaded.state.done);
+  std::printf("%s of %s, %td tokens, weights of step %td\n", split.c_str(), printable(corpus.name).c_str(),
+              text.size(), loaded.state.done);
   const ValidationWindows blocks(text, corpus.first_input, window);
   const Evaluation without = trainer.evaluate(blocks, rows);
   std::printf("without context  %s   (windows of %td, every token scored once)\n", describe(without).c_str(),

@@ -72,7 +72,11 @@ void experiment(int argc, char** argv) {
   Theory of_theory;
   if (!theory.empty()) {
     const std::string localized = read_file(theory);
-    of_theory = {localize_predictions(localized), localize_sections(localized)};
+    try {
+      of_theory = {localize_predictions(localized), localize_sections(localized)};
+    } catch (const Error& error) {
+      fail(theory + ": " + error.what());
+    }
   }
   if (!summary_only && run_sweep(plans, sweep) != 0) {
     std::string command;

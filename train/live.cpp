@@ -91,7 +91,8 @@ std::string Live::line() const {
   return text + format("  lr %.1e", last_.learning_rate);
 }
 
-void Live::print(const std::string& text) {
+void Live::print(const std::string& given) {
+  const std::string text = printable(given);  // names and samples come from texts of strangers
   std::printf("%s%s\n", standing_ ? "\r\033[K" : "", text.c_str());
   std::fflush(stdout);
   standing_ = false;

@@ -43,8 +43,9 @@ void sample(int argc, char** argv) {
 
   const LoadedModel loaded(run_path, checkpoint);
   Tape tape;
-  const auto show = [](const std::string& text) {
-    std::fputs(text.c_str(), stdout);
+  PrintableStream shown;  // a text to learn from may hold what drives a terminal
+  const auto show = [&](const std::string& text) {
+    std::fputs(shown.add(text).c_str(), stdout);
     std::fflush(stdout);
   };
   const bool documents = data_source(loaded.saved.config.data, loaded.saved.config.options)->documents();
@@ -54,7 +55,7 @@ void sample(int argc, char** argv) {
   for (Index text = 0; text < count; ++text, ++writing.seed) {
     if (count > 1) std::printf("%s==== %lld\n", text > 0 ? "\n" : "", static_cast<long long>(text + 1));
     const Written one = write_text(loaded.model(), tape, *loaded.tokenizer, documents, writing, show);
-    std::fputs("\n", stdout);
+    std::fputs((shown.end() + "\n").c_str(), stdout);
     written += one.count();
     seconds += one.seconds;
     why_anew = one.tokens.why_anew;

@@ -11,6 +11,7 @@
 
 #include "engine/error.h"
 #include "engine/matmul/blas.h"
+#include "train/memory.h"
 
 namespace ef {
 
@@ -35,6 +36,7 @@ Trainer::Trainer(const Config& config, Workers& workers) : config_(config), work
   const Builder declaring(parameters_, nullptr);
   const Transformer declared(declaring, config.model);
   Registry<Regulariser>::make(config.model.regulariser, declaring / "regulariser", config.model);
+  check_memory(parameters_, 1 + workers.count());
   parameters_.allocate();
   parameters_.initialise(config.seed);
   for (const Parameter& p : parameters_.list()) {

@@ -210,6 +210,42 @@ TEST_CASE("WikiText-2 becomes fairseq's streams, bit for bit", "[data]") {
   }
 }
 
+TEST_CASE("a byte-order mark and other line ends are read as what they mean, and noted", "[corpus]") {
+  const Folder folder;
+  const std::string plain = "a b\nc\n\nd e\nlast";
+  const Corpus expected = load_corpus(folder.write("plain.txt", plain), "chars");
+  CHECK(expected.notes.empty());
+  for (const auto& [name, text] :
+       {std::pair{"dos.txt", "a b\r\nc\r\n\r\nd e\r\nlast"}, std::pair{"mac.txt", "a b\rc\r\rd e\rlast"},
+        std::pair{"mixed.txt", "a b\r\nc\n\rd e\nlast"}}) {
+    INFO(name);
+    const Corpus read = load_corpus(folder.write(name, text), "chars");
+    CHECK(read.fingerprint() == expected.fingerprint());
+    REQUIRE(read.notes.size() == 1);
+    CHECK(contains(read.notes[0], name));
+    CHECK(contains(read.notes[0], "--keep-line-ends"));
+    const Corpus kept = load_corpus((folder.path / name).string(), "chars", {}, LineEnds::keep);
+    CHECK(kept.notes.empty());
+    CHECK(kept.fingerprint() != expected.fingerprint());
+  }
+  const Corpus marked = load_corpus(folder.write("marked.txt", "\xEF\xBB\xBF" + plain), "chars");
+  CHECK(marked.fingerprint() == expected.fingerprint());
+  REQUIRE(marked.notes.size() == 1);
+  CHECK(contains(marked.notes[0], "byte-order mark at the beginning of marked.txt"));
+  CHECK(thrown_by([&] { load_corpus(folder.write("only.txt", "\xEF\xBB\xBF"), "chars"); }) !=
+        "nothing thrown");
+
+  // A folder: said once, with all files that it is about.
+  folder.write("many/train.txt", "a b\r\nc\r\n");
+  folder.write("many/valid.txt",
+               "\xEF\xBB\xBF"
+               "a b\r\n");
+  const Corpus many = load_corpus((folder.path / "many").string(), "chars");
+  REQUIRE(many.notes.size() == 2);
+  CHECK(contains(many.notes[0], "valid.txt"));
+  CHECK(contains(many.notes[1], "train.txt, valid.txt"));
+}
+
 TEST_CASE("data/fetch takes only the right files", "[data]") {
   if (!fs::exists("data/fetch")) {
     WARN("skipped: data/fetch is not here (run the tests from the root of the repository)");

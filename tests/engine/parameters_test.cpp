@@ -19,6 +19,22 @@ namespace {
 // ---- Parameters
 // --------------------------------------------------------------------------------------------
 
+TEST_CASE("a parameter that no memory holds is refused when it is declared") {
+  Parameters parameters;
+  const Builder b(parameters, nullptr);
+  const Index large = Index{1} << 31;
+  check_throws(
+      [&] {
+        b.parameter("w", {large, large}, Init::zeros());
+      },
+      {"parameter w", "2147483648", "memory"});
+  Parameters more;
+  const Builder c(more, nullptr);
+  c.parameter("a", {large, large >> 6}, Init::zeros());
+  c.parameter("b", {large, large >> 6}, Init::zeros());
+  check_throws([&] { c.parameter("c", {large, large >> 5}, Init::zeros()); }, {"up to c", "memory"});
+}
+
 TEST_CASE("a builder names parameters by path and lays them out in order, aligned", "[parameters]") {
   Parameters parameters;
   const Builder root(parameters, nullptr);

@@ -148,6 +148,47 @@ TEST_CASE("qk() and the pattern agree wherever nothing is left out", "[rivals]")
   }
 }
 
+TEST_CASE("readings of a product with a factor are those of the matrix that the layer multiplies with",
+          "[rivals]") {
+  const Index c = small().channels, d = c / small().heads;
+  for (const char* name : {"sigma-reparam", "spectral-norm"}) {
+    INFO(name);
+    Layer layer(name);
+    if (std::string(name) == "sigma-reparam") layer.fill("q.gamma", Real(2.5));
+    Index head = 0;
+    for (const QKProduct& product : layer.attention->qk()) {
+      REQUIRE(std::fabs(product.factor - 1) > 0.01);
+      // The weights as the layer uses them: theirs over their spectral norm, times gamma.
+      double scale = 1;
+      for (const char* weight : {"q", "k"})
+        scale *= values_of(layer.at(std::string(weight) + ".gamma"))[0] /
+                 lapack::singular_values(layer.values(std::string(weight) + ".weight"), c, c)[0];
+      const Values q = layer.values("q.weight"), k = layer.values("k.weight");
+      double trace = 0, square = 0, frobenius = 0;
+      const auto entry = [&](Index i, Index j) {
+        double sum = 0;
+        for (Index r = head * d; r < (head + 1) * d; ++r) sum += q[r * c + i] * k[r * c + j];
+        return scale * sum;
+      };
+      for (Index i = 0; i < c; ++i) {
+        trace += entry(i, i);
+        for (Index j = 0; j < c; ++j) {
+          frobenius += entry(i, j) * entry(i, j);
+          square += entry(i, j) * entry(j, i);
+        }
+      }
+      CHECK(product.frobenius_square() == Approx(frobenius).epsilon(1e-4));  // sigma is by power iteration
+      CHECK(product.trace() == Approx(trace).epsilon(1e-4));
+      CHECK(product.trace_square() == Approx(square).epsilon(1e-4));
+      const Values singular = product.singular_values();
+      CHECK(std::inner_product(singular.begin(), singular.end(), singular.begin(), 0.0) ==
+            Approx(product.frobenius_square()).epsilon(1e-12));
+      CHECK(product.spectrum().frobenius_square == product.frobenius_square());
+      ++head;
+    }
+  }
+}
+
 TEST_CASE("qk() says what it leaves out", "[rivals]") {
   const auto left_out = [](const char* name) { return Layer(name).attention->qk().at(1).left_out; };
   CHECK(left_out("qk-layer-norm") == "the LayerNorm of q and k, biases, and the norm's gain before");

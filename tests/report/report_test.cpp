@@ -471,6 +471,43 @@ TEST_CASE("svg: smoothing keeps the ends, and what is constant") {
   CHECK(smooth({}, 3).empty());
 }
 
+TEST_CASE("what strangers wrote is text: in spreadsheets, in Markdown, on terminals", "[report]") {
+  // A spreadsheet computes what begins like a formula.
+  CHECK(csv_field("=HYPERLINK(\"http://x\")") == "\"'=HYPERLINK(\"\"http://x\"\")\"");
+  for (const char* formula : {"+1+1", "-cmd|' /C calc'!A0", "@SUM(A1)", "=1", "--norm rms"})
+    CHECK(csv_field(formula) == std::string("'") + formula);
+  CHECK(csv_field("\t=1") == "'\t=1");
+  CHECK(csv_field("\r=1") == "\"'\r=1\"");
+  for (const char* plain : {"-1.5", "+3", "-1e-7", "-", "a=b", "lr 1e-3", "", "-inf"})
+    CHECK(csv_field(plain) == plain);
+
+  CHECK(escape_markdown("<img src=x>&amp;") == "&lt;img src=x&gt;&amp;amp;");
+  CHECK(escape_markdown("[a](javascript:b) ![c]") == "\\[a\\](javascript:b) !\\[c\\]");
+  CHECK(escape_markdown("a|b\n# c `d` *e* ~f~ \\") == "a\\|b # c \\`d\\` \\*e\\* \\~f\\~ \\\\");
+  CHECK(escape_markdown("http://x.org") == "http&#58;//x.org");
+  CHECK(escape_markdown("qk_norm 1e-3 (95 %)") == "qk_norm 1e-3 (95 %)");
+  CHECK(escape_markdown("_a_") == "\\_a\\_");
+
+  CHECK(printable("a\n\tb \xC3\xA9 \xF0\x9F\x98\x80") == "a\n\tb \xC3\xA9 \xF0\x9F\x98\x80");
+  CHECK(printable("\x1b[2J\x07\r\x7f") == "\\x1B[2J\\x07\\x0D\\x7F");
+  CHECK(printable("\xC2\x9B") == "\\xC2\\x9B");  // a control character of two bytes
+  CHECK(printable("\xE2\x80\xAE"
+                  "a") ==
+        "\\xE2\\x80\\xAE"
+        "a");  // what follows would read from right to left
+  CHECK(printable("\xff\xC3") == "\\xFF\\xC3");
+  // The same byte by byte, as a model of bytes writes.
+  const std::string text = "\x1b \xC3\xA9\xC3 \xF0\x9F\x98\x80\xE2\x82";
+  PrintableStream stream;
+  std::string shown;
+  for (const char c : text) shown += stream.add(std::string_view(&c, 1));
+  CHECK(shown + stream.end() == printable(text));
+  CHECK(
+      is_utf8("Gr\xC3\xB6\xC3\x9F"
+              "e"));
+  CHECK(!is_utf8("a\xff"));
+}
+
 TEST_CASE("svg: numbers and text as they stand in a page") {
   CHECK(grouped(0) == "0");
   CHECK(grouped(999) == "999");

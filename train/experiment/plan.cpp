@@ -12,6 +12,7 @@
 #include "models/probes/probes.h"
 #include "train/experiment/plan.h"
 #include "train/files/files.h"
+#include "train/files/json.h"
 #include "train/options/command_line.h"
 #include "train/quantities.h"
 
@@ -20,23 +21,11 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-// A parser that refuses a key that comes twice in one object, where JSON would let the last one win.
+// A key that comes twice in one object, where JSON would let the last one win, is refused.
 json parse(const std::string& text, const std::string& path) {
-  std::vector<std::set<std::string>> keys;
-  const auto watch = [&](int, json::parse_event_t event, json& value) {
-    if (event == json::parse_event_t::object_start) keys.emplace_back();
-    if (event == json::parse_event_t::object_end) keys.pop_back();
-    if (event == json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
-      fail(path + ": " + value.dump(), "two of that name", "one");
-    return true;
-  };
-  try {
-    const json whole = json::parse(text, watch, true, true);
-    if (!whole.is_object()) fail(path, "something else", "a JSON object: {\"name\": ..., \"arms\": ...}");
-    return whole;
-  } catch (const json::parse_error& error) {
-    fail(path + ": " + error.what(), "", "", "a plan is a JSON object");
-  }
+  const json whole = parse_json(text, path, JsonBy::hand);
+  if (!whole.is_object()) fail(path, "something else", "a JSON object: {\"name\": ..., \"arms\": ...}");
+  return whole;
 }
 
 // Access to the keys of an object, each of which must be known.

@@ -11,6 +11,7 @@
 #include "engine/error.h"
 #include "train/experiment/result.h"
 #include "train/files/files.h"
+#include "train/files/json.h"
 #include "train/files/npy.h"
 #include "train/run.h"
 #include "train/watch.h"
@@ -280,7 +281,7 @@ void collect_arrays(const std::string& run_folder, Index last_step, RunResult& r
 void collect_evaluation(const std::string& path, const std::string& plain, const std::string& with_context,
                         RunResult& result) {
   if (!fs::exists(path)) return;
-  const json evaluation = json::parse(read_file(path), nullptr, false);
+  const json evaluation = parse_json(read_file(path), path);
   const auto add = [&](const char* key, const std::string& prefix) {
     if (prefix.empty() || !evaluation.is_object() || !evaluation.contains(key)) return;
     const double loss = number_of(evaluation[key]);
@@ -333,12 +334,13 @@ RunResult collect_result(const std::string& run_folder, const std::string& failu
   result.failure = failure;
   const RunFolder run{run_folder};
   result.options = options_of(load_config(run).config);
-  const json config = json::parse(read_file(run.file("config.json")));
-  result.version = config.value("version", "");
-  result.sources = config.value("sources", "");
-  result.data_fingerprint = config.value("data-fingerprint", "");
-  result.parameters = config.value("parameters", missing);
-  result.vocabulary = config.value("vocabulary", missing);
+  const std::string path = run.file("config.json");
+  const json config = parse_json(read_file(path), path, JsonBy::hand);
+  result.version = text_at(config, "version", path);
+  result.sources = text_at(config, "sources", path);
+  result.data_fingerprint = text_at(config, "data-fingerprint", path);
+  result.parameters = number_at(config, "parameters", path);
+  result.vocabulary = number_at(config, "vocabulary", path);
 
   const std::vector<Record> records = read_metrics(run.file("metrics.jsonl"));
   for (const Record& record : records) result.steps = std::max(result.steps, record.step);
@@ -382,7 +384,7 @@ std::string to_json(const RunResult& r) {
   for (const Field& field : fields(config).list) {  // in their order, numbers as numbers
     const auto found = r.options.find(field.name);
     if (found == r.options.end()) continue;
-    options[field.name] = field.is_text ? json(found->second) : json::parse(found->second);
+    options[field.name] = field.is_text ? json(found->second) : parse_json(found->second, "--" + field.name);
   }
   json& curves = whole["curves"] = json::array();
   for (const Curve& c : r.curves) {
@@ -427,7 +429,7 @@ RunResult result_from_json(const std::string& text, const std::string& path) {
     fail(path + ": " + what, "", "a result file of experiment", "it can be deleted: the run is done again");
   };
   try {
-    const json whole = json::parse(text);
+    const json whole = parse_json(text, path);
     if (whole.at("format") != format) fail(path + ": format", whole.at("format").dump(), format);
     r.plan = whole.at("plan");
     r.arm = whole.at("arm");

@@ -25,6 +25,7 @@
 #include "train/experiment/runner.h"
 #include "train/experiment/table.h"
 #include "train/files/files.h"
+#include "train/files/json.h"
 #include "train/files/machine.h"
 #include "train/files/safetensors.h"
 #include "train/files/stop.h"
@@ -229,9 +230,7 @@ class Sweep {
     job.resumed_at = 0;
     if (job.has_checkpoint()) {
       if (trained(job)) return evaluate(job);
-      const SafetensorsFile checkpoint(job.file("checkpoint/last.safetensors"));
-      const auto done = checkpoint.metadata().find("done");
-      job.resumed_at = done == checkpoint.metadata().end() ? 0 : std::atoll(done->second.c_str());
+      job.resumed_at = read_state(job.file("checkpoint/last.safetensors")).done;
       job.state = Job::State::training;
       return start(job, "train", {"--resume", job.run});
     }
@@ -325,11 +324,13 @@ class Sweep {
     result.cores = std::thread::hardware_concurrency();  // of the machine, whatever may be used of it
     result.cpu_seconds = result.wall_seconds = std::nan("");
     if (fs::exists(job.file("seconds.json"))) {
-      const auto seconds = nlohmann::json::parse(read_file(job.file("seconds.json")), nullptr, false);
+      const std::string path = job.file("seconds.json");
+      const auto seconds = parse_json(read_file(path), path);
       if (seconds.is_object()) {
-        result.cpu_seconds = seconds.value("cpu", std::nan(""));
-        result.wall_seconds = seconds.value("wall", std::nan(""));
-        result.timed_steps = result.steps - seconds.value("from", Index{0});
+        result.cpu_seconds = number_at(seconds, "cpu", path);
+        result.wall_seconds = number_at(seconds, "wall", path);
+        result.timed_steps =
+            result.steps - (seconds.contains("from") ? whole_number(seconds["from"], path + ": from") : 0);
       }
     }
     write_atomically(job.result, to_json(result));

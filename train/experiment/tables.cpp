@@ -39,18 +39,7 @@ std::string markdown(const Rows& rows) {
   std::string text;
   for (std::size_t r = 0; r < rows.size(); ++r) {
     text += "|";
-    for (const std::string& cell : rows[r]) {
-      text += " ";
-      for (const char c : cell) {
-        if (c == '|')
-          text += "\\|";
-        else if (c == '<')
-          text += "&lt;";
-        else
-          text += c == '\n' ? ' ' : c;
-      }
-      text += " |";
-    }
+    for (const std::string& cell : rows[r]) text.append(" ").append(escape_markdown(cell)).append(" |");
     text += "\n";
     if (r > 0) continue;
     text += "|";
@@ -195,24 +184,25 @@ std::string summary_markdown(const std::vector<Summary>& given,
       if (!theory.empty()) rows.back().push_back(c.theory.words);
     }
     text += markdown(rows) + "\n";
-    for (const std::string& line : rules(summaries, theory)) text += "- " + line + "\n";
+    for (const std::string& line : rules(summaries, theory)) text += "- " + escape_markdown(line) + "\n";
     text += "\n## Primary predictions\n\n" + markdown(primary_rows(summaries, theory)) + "\n";
   }
   for (const Summary& summary : summaries) {
     const Plan& plan = *summary.plan;
-    text += "## " + plan.name + "\n\n" + (plan.about.empty() ? "" : plan.about + "\n\n") +
-            "Budget: " + budget_text(plan) + ".\n\n";
+    text += "## " + escape_markdown(plan.name) + "\n\n" +
+            (plan.about.empty() ? "" : escape_markdown(plan.about) + "\n\n") +
+            "Budget: " + escape_markdown(budget_text(plan)) + ".\n\n";
     if (summary.finished == 0) {
-      text += not_run_text(plan) + "\n\n";
+      text += escape_markdown(not_run_text(plan)) + "\n\n";
       continue;
     }
     if (!summary.predictions.empty()) text += markdown(prediction_rows(summary)) + "\n";
     if (!summary.arms.empty()) {
       for (std::size_t i = 0; i < summary.arms.front().measures.size(); ++i)
-        text += "### " + summary.arms.front().measures[i].measure + "\n\n" + markdown(arm_rows(summary, i)) +
-                "\n";
+        text += "### " + escape_markdown(summary.arms.front().measures[i].measure) + "\n\n" +
+                markdown(arm_rows(summary, i)) + "\n";
     }
-    for (const std::string& line : remarks(summary)) text += "- " + line + "\n";
+    for (const std::string& line : remarks(summary)) text += "- " + escape_markdown(line) + "\n";
     text += "\n";
   }
   return text;

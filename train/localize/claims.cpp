@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "engine/error.h"
+#include "train/files/json.h"
 #include "train/localize/results.h"
 
 namespace ef {
@@ -74,7 +75,7 @@ std::string words_of(std::string statistic) {
 std::vector<PredictionSummary> localize_predictions(const std::string& text) {
   std::vector<PredictionSummary> predictions;
   try {
-    const Json json = Json::parse(text);
+    const Json json = parse_json(text, "localize.json");
     for (const Question& q : questions) {
       const Json *arm = find_case(json.at("softmax"), q.arm),
                  *against = find_case(json.at("softmax"), q.against);

@@ -6,6 +6,7 @@
 
 #include "engine/error.h"
 #include "models/theory/localisation.h"
+#include "train/files/json.h"
 #include "train/localize/results.h"
 
 namespace ef {
@@ -294,7 +295,7 @@ Section softmax_section(const Json& softmax, const std::string& deviations) {
 }  // namespace
 
 std::vector<Section> localize_sections(const std::string& text) {
-  const Json json = Json::parse(text, nullptr, false);
+  const Json json = parse_json(text, "localize.json");
   for (const char* part : {"theory", "softmax"}) {
     if (!json.is_object() || !json.contains(part) || !json.at(part).is_array() || json.at(part).empty())
       fail("results of localize", "something else", "an object with cases of theory and softmax",

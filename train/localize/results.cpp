@@ -11,6 +11,7 @@
 
 #include "models/theory/localisation.h"
 #include "train/files/files.h"
+#include "train/files/json.h"
 #include "train/text/text.h"
 
 namespace ef {
@@ -284,20 +285,20 @@ std::string diagram_text(const Json& diagram) {
 }  // namespace
 
 std::string deviations_text(const std::string& text) {
-  const Json json = Json::parse(text);
+  const Json json = parse_json(text, "localize.json");
   return deviation_text("rho", compared_rho(json), json.at("theory")[0].at("draws")) +
          deviation_text("softmax", compared_softmax(json), json.at("softmax")[0].at("draws"));
 }
 
 std::vector<std::string> agreement_texts(const std::string& text) {
   std::vector<std::string> texts;
-  const Json json = Json::parse(text);
+  const Json json = parse_json(text, "localize.json");
   for (const Json& diagram : json.value("diagrams", Json::array())) texts.push_back(agreement_text(diagram));
   return texts;
 }
 
 std::string localize_text(const std::string& text) {
-  const Json json = Json::parse(text);
+  const Json json = parse_json(text, "localize.json");
   std::string out;
   const Json& theory = json.at("theory");
   if (!theory.empty()) {
@@ -395,7 +396,7 @@ std::string diagrams_csv(const Json& diagrams) {
 }  // namespace
 
 void write_localize(const std::string& folder, const std::string& text) {
-  const Json json = Json::parse(text);
+  const Json json = parse_json(text, "localize.json");
   make_folder(folder);
   write_atomically(folder + "/theory.csv", theory_csv(json.at("theory")));
   write_atomically(folder + "/softmax.csv", softmax_csv(json.at("softmax")));

@@ -11,6 +11,7 @@
 #include "engine/nearest.h"
 #include "train/files/machine.h"
 #include "train/options/completion.h"
+#include "train/text/text.h"
 
 namespace ef {
 namespace {
@@ -18,6 +19,23 @@ namespace {
 constexpr const char* exit_statuses =
     "\nExit status: 0 well; 2 a mistake in what was asked for, or of the system; 3 numbers that are not "
     "finite;\n130 after Ctrl-C (143 after SIGTERM, 129 after SIGHUP).\n";
+// A dash too few: the parser would read -heads as the short options h, e, a, d and s, and show the help.
+void refuse_single_dashes(const FieldList& fields, const std::vector<std::string>& names, int argc,
+                          char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--") return;
+    if (word.starts_with("--")) {
+      const Field* field = fields.find(word.substr(2));
+      if (field && !field->is_flag) ++i;  // its value, which may begin with a dash
+      continue;
+    }
+    if (word.size() < 2 || word[0] != '-' || word == "-h") continue;
+    const std::string name = "-" + word.substr(0, word.find('='));
+    const std::string hint = nearest(name, names);
+    fail("no option " + in_quotes(word), "", "", hint.empty() ? "see --help" : "did you mean " + hint + "?");
+  }
+}
 
 }  // namespace
 
@@ -43,6 +61,7 @@ std::map<std::string, std::string> parse_command_line(const std::string& program
       cxxopts::value<std::string>(), "X");
   parser.allow_unrecognised_options();
 
+  refuse_single_dashes(fields, names, argc, argv);
   try {
     const auto result = parser.parse(argc, argv);
     if (result.count("help") || result.count("version") || result.count("completion")) {
@@ -104,7 +123,7 @@ std::map<std::string, std::string> parse_line(const std::string& who, const Fiel
 int run_program(const std::string& program, const std::function<void()>& body) {
   const auto report = [&](const std::string& text, int status) {
     std::fflush(stdout);
-    std::fprintf(stderr, "%s: %s\n", program.c_str(), text.c_str());
+    std::fprintf(stderr, "%s: %s\n", program.c_str(), printable(text).c_str());
     return status;
   };
   try {

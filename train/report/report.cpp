@@ -14,6 +14,7 @@
 #include "engine/error.h"
 #include "models/probes/alarms.h"
 #include "train/files/files.h"
+#include "train/files/json.h"
 #include "train/quantities.h"
 #include "train/report/arrays.h"
 #include "train/watch.h"
@@ -113,7 +114,12 @@ Metrics parse_metrics(const std::string& text) {
     const std::string line = text.substr(begin, end - begin);
     begin = end + 1;
     if (line.empty()) continue;
-    const json object = json::parse(line, nullptr, false);
+    json object;
+    try {
+      object = parse_json(line, "metrics");
+    } catch (const Error&) {
+      object = nullptr;  // counted below
+    }
     const double step = object.is_object() ? number(object, "step") : missing;
     if (!std::isfinite(step)) {
       ++m.unreadable;
@@ -153,7 +159,7 @@ Metrics parse_metrics(const std::string& text) {
 Run read_run(const std::string& folder) {
   Run run;
   run.folder = folder;
-  run.config = json::parse(read_file(folder + "/config.json"), nullptr, false);
+  run.config = parse_json(read_file(folder + "/config.json"), folder + "/config.json", JsonBy::hand);
   if (!run.config.is_object())
     fail(folder + "/config.json", "text that is not a JSON object", "a run's configuration");
   run.metrics = parse_metrics(read_if_there(folder + "/metrics.jsonl"));

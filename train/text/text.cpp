@@ -1,5 +1,6 @@
 #include "train/text/text.h"
 
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstdarg>
@@ -71,8 +72,106 @@ std::string shortest(Number value) {
 std::string exact(double value) { return shortest(value); }
 std::string exact(float value) { return shortest(value); }
 
-std::string csv_field(std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
+namespace {
+
+bool is_number(std::string_view text) {
+  double value = 0;
+  if (text.starts_with('+')) text.remove_prefix(1);
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && stop == text.data() + text.size();
+}
+
+// Calls each(code point, its bytes), or each(-1, one byte) where a byte is not UTF-8.
+template <class Each>
+void for_each_character(std::string_view text, const Each& each) {
+  for (Index at = 0; at < std::ssize(text);) {
+    const Index begin = at;
+    std::int64_t c = -1;
+    try {
+      c = next_code_point(text, at);
+    } catch (const Error&) {
+      at = begin + 1;
+    }
+    each(c, text.substr(begin, at - begin));
+  }
+}
+
+}  // namespace
+
+std::string escape_markdown(std::string_view text) {
+  const auto is_letter = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\n' || c == '\r' || c == '\t') {
+      out += ' ';
+    } else if (c == '<') {
+      out += "&lt;";
+    } else if (c == '>') {
+      out += "&gt;";
+    } else if (c == '&') {
+      out += "&amp;";
+    } else {
+      const bool within = i > 0 && i + 1 < text.size() && is_letter(text[i - 1]) && is_letter(text[i + 1]);
+      if (std::string_view("\\`*_[]|~").find(c) != std::string_view::npos && !(c == '_' && within))
+        out += '\\';
+      out += c;
+    }
+  }
+  // A bare address becomes a link where it is shown; its colon is what makes it one.
+  for (std::size_t at = 0; (at = out.find("://", at)) != std::string::npos;) out.replace(at, 1, "&#58;");
+  return printable(out);
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for_each_character(text, [&](std::int64_t c, std::string_view bytes) {
+    const bool control = c < 0 || (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7F && c < 0xA0);
+    const bool turns = (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+    if (!control && !turns) {
+      out += bytes;
+      return;
+    }
+    for (const char byte : bytes)
+      out += format("\\x%02X", static_cast<unsigned>(static_cast<unsigned char>(byte)));
+  });
+  return out;
+}
+
+std::string PrintableStream::add(std::string_view piece) {
+  waiting_ += piece;
+  // The last character may lack bytes: up to three that begin it, and say how many there will be.
+  std::size_t whole = waiting_.size();
+  for (std::size_t back = 1; back <= 3 && back <= waiting_.size(); ++back) {
+    const auto byte = static_cast<unsigned char>(waiting_[waiting_.size() - back]);
+    if ((byte & 0xC0) == 0x80) continue;
+    const std::size_t length = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
+    if (length > back) whole = waiting_.size() - back;
+    break;
+  }
+  const std::string shown = printable(std::string_view(waiting_).substr(0, whole));
+  waiting_.erase(0, whole);
+  return shown;
+}
+
+std::string PrintableStream::end() {
+  const std::string shown = printable(waiting_);
+  waiting_.clear();
+  return shown;
+}
+
+bool is_utf8(std::string_view text) {
+  bool all = true;
+  for_each_character(text, [&](std::int64_t c, std::string_view) { all = all && c >= 0; });
+  return all;
+}
+
+std::string csv_field(std::string_view given) {
+  std::string text(given);
+  if (text.size() > 1 && std::string_view("=+-@\t\r\n").find(text[0]) != std::string_view::npos &&
+      !is_number(text))
+    text.insert(0, 1, '\'');
+  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return text;
   std::string out = "\"";
   for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
   return out + '"';

@@ -17,8 +17,27 @@ std::string grouped(double value);
 // The shortest text that reads back as the same number; "" if it is not finite.
 std::string exact(double value);
 std::string exact(float value);
-// A field of a CSV file, in quotes if it must be.
+// A field of a CSV file, in quotes if it must be. Text that a spreadsheet would take for a formula (it begins
+// with = + - @, a tab or a line end, and is no number) gets a ' in front, which spreadsheets read as "text".
 std::string csv_field(std::string_view text);
+
+// Text in a Markdown document as it is, on one line: what would be markup, HTML, a link or the end of a
+// table's cell is escaped.
+std::string escape_markdown(std::string_view text);
+// Text that a terminal shows as it is: control characters but line ends and tabs, and what turns the
+// direction of text around, as \x1B; bytes that are not UTF-8 the same way.
+std::string printable(std::string_view text);
+// The same of a text that comes piece by piece, where a piece may end within a character.
+class PrintableStream {
+ public:
+  std::string add(std::string_view piece);  // what can be shown by now
+  std::string end();                        // and the rest
+
+ private:
+  std::string waiting_;
+};
+// Whether all of it is UTF-8.
+bool is_utf8(std::string_view text);
 
 // As printf, into a string: 255 characters at most.
 [[gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...);
