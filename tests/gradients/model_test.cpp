@@ -115,6 +115,13 @@ TEST_CASE("the model's gradient is right for every sibling", "[model]") {
   models.back().second.bias = false;
   models.emplace_back("one token", tiny());
   models.back().second.context = 1;
+  for (const Index kv_heads : {1, 2, 4}) {
+    models.emplace_back("kv-heads " + std::to_string(kv_heads), tiny());
+    models.back().second.attention = "grouped-query";
+    models.back().second.heads = 4;
+    models.back().second.channels = 8;
+    models.back().second.options.set("kv-heads", kv_heads);
+  }
   // Each part without biases, too: what is left out is left out everywhere.
   const std::size_t with_biases = models.size();
   vary(&ModelConfig::block, Registry<Block>::names());

@@ -202,6 +202,7 @@ TEST_CASE("an option that the chosen sibling ignores is idle", "[options]") {
   from_json(read, to_json(swiglu));
   CHECK(to_json(read) == to_json(swiglu));
   check_throws([] { of_line("--feed-forward swigul"); }, {"'swigul'", "did you mean swiglu?"});
+  CHECK(idle_reason(of_line("--kv-heads 2"), "kv-heads") == "attention is softmax");
 }
 
 TEST_CASE("configurations and results of older versions are read", "[options]") {
