@@ -27,6 +27,9 @@ struct SiblingEntry {
   std::vector<Declaration> options;
   // Why the sibling does nothing at all as it is set: "strength and hold are 0". May be nullptr.
   IdleReason idle;
+  // Options of the model or run, declared by no sibling, that have no effect beside this one: a feed-forward
+  // part with an activation of its own ignores "activation". Who sets one is told.
+  std::vector<std::string> ignores = {};
 };
 
 // Part: the interface. Part::kind is its name in messages, Part::Factory what makes one:
@@ -74,11 +77,11 @@ class Registry {
 template <class Part, class Sibling>
 struct Registered {
   Registered(const std::string& name, const std::string& what, std::vector<Declaration> options = {},
-             IdleReason idle = nullptr) {
+             IdleReason idle = nullptr, std::vector<std::string> ignores = {}) {
     const auto make = [](auto&&... arguments) -> std::unique_ptr<Part> {
       return std::make_unique<Sibling>(std::forward<decltype(arguments)>(arguments)...);
     };
-    Registry<Part>::entries().push_back({{name, what, std::move(options), idle}, make});
+    Registry<Part>::entries().push_back({{name, what, std::move(options), idle, std::move(ignores)}, make});
   }
 };
 

@@ -20,6 +20,7 @@ struct ModelConfig {
   bool bias = true;      // biases in linear layers and layer norms
   std::string block = "pre-norm";
   std::string attention = "softmax";
+  std::string feed_forward = "mlp";
   std::string norm = "layer";
   std::string final_norm = "layer";
   std::string positions = "learned";

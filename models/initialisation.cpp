@@ -14,9 +14,20 @@ struct Gpt2 : Initialisation {
   Gpt2(const Builder&, const ModelConfig& config)
       : residual(0.02 / std::sqrt(2.0 * static_cast<double>(config.layers))) {}
   Init weight(Role role, Index) const override {
-    return Init::normal(role == Role::attention_out || role == Role::mlp_down ? residual : 0.02);
+    return Init::normal(role == Role::attention_out || role == Role::feed_forward_out ? residual : 0.02);
   }
   Init bias(Role, Index) const override { return Init::zeros(); }
+};
+
+// As gpt2, but what adds to the residual stream adds nothing at first: the block starts as the identity
+// (Zhang et al. 2019, Fixup, start the last layer of each residual branch so). At the first update these
+// weights alone of all in a block have a gradient; the others follow with the second.
+struct ZeroResidual : Gpt2 {
+  using Gpt2::Gpt2;
+  Init weight(Role role, Index fan_in) const override {
+    return role == Role::attention_out || role == Role::feed_forward_out ? Init::zeros()
+                                                                         : Gpt2::weight(role, fan_in);
+  }
 };
 
 // fairseq v0.12.2, transformer_lm. Xavier's uniform bound is sqrt(6 / (fan_in + fan_out)); q, k and v are
@@ -27,7 +38,7 @@ struct Fairseq : Initialisation {
   Fairseq(const Builder&, const ModelConfig&) {}
   Init weight(Role role, Index fan_in) const override {
     const auto n = static_cast<double>(fan_in);
-    const double xavier = std::sqrt(6 / (2 * n));  // attention matrices are square
+    const double xavier = std::sqrt(6 / (2 * n));  // attention matrices are square, or start as if they were
     switch (role) {
       case Role::tokens:
         return {Init::Law::normal, 1 / std::sqrt(n), 1};
@@ -38,8 +49,8 @@ struct Fairseq : Initialisation {
         return Init::uniform(xavier / std::sqrt(2.0));
       case Role::attention_out:
         return Init::uniform(xavier);
-      case Role::mlp_up:
-      case Role::mlp_down:
+      case Role::feed_forward_in:
+      case Role::feed_forward_out:
         return Init::uniform(1 / std::sqrt(n));
     }
     return Init::zeros();
@@ -52,6 +63,8 @@ struct Fairseq : Initialisation {
 
 const Registered<Initialisation, Gpt2> gpt2("gpt2",
                                             "N(0, 0.02), smaller where it adds to the residual stream");
+const Registered<Initialisation, ZeroResidual> zero_residual(
+    "zero-residual", "as gpt2, 0 where it adds to the residual stream: a block starts as the identity");
 const Registered<Initialisation, Fairseq> fairseq("fairseq",
                                                   "as fairseq's transformer_lm: Xavier and 1/sqrt(fan-in)");
 

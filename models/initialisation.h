@@ -9,7 +9,15 @@
 namespace ef {
 
 // What a parameter does, as far as its start depends on it.
-enum class Role { tokens, unembed, positions, attention_in, attention_out, mlp_up, mlp_down };
+enum class Role {
+  tokens,
+  unembed,
+  positions,
+  attention_in,
+  attention_out,
+  feed_forward_in,
+  feed_forward_out
+};
 
 // The start of a weight and of its bias. fan_in: the length of a row of the weight.
 struct Initialisation {

@@ -15,6 +15,7 @@ Linear::Linear(const Builder& b, Index in, Index out, Role role, const ModelConf
 
 std::vector<QKProduct> qk_products(const Linear& query, const Linear& key, Index heads, double logit_scale) {
   const Index width = query.weight.shape[1], rank = query.weight.shape[0] / heads;
+  const Index sharing = query.weight.shape[0] / key.weight.shape[0];
   const auto rows = [&](Tensor weight, Index head) {
     const Index offset = head * rank * width;
     weight.shape = {rank, width};
@@ -27,7 +28,7 @@ std::vector<QKProduct> qk_products(const Linear& query, const Linear& key, Index
     QKProduct product;
     product.head = head;
     product.query = rows(query.weight, head);
-    product.key = rows(key.weight, head);
+    product.key = rows(key.weight, head / sharing);
     product.logit_scale = logit_scale;
     product.left_out = query.bias ? "biases, and the norm's gain before" : "the norm's gain before";
     products.push_back(product);

@@ -20,8 +20,9 @@ struct Linear {
   Tensor forward(const Tensor& x) const { return linear(x, weight, bias); }
 };
 
-// Head h of a projection is rows [h D, (h + 1) D) of its weight. logit_scale as in QKProduct; what is left
-// out is told from what the layers have.
+// Head h of a projection is rows [h D, (h + 1) D) of its weight. A key of fewer rows has fewer heads, each
+// shared by as many neighbouring query heads: one product for each query head all the same. logit_scale as in
+// QKProduct; what is left out is told from what the layers have.
 std::vector<QKProduct> qk_products(const Linear& query, const Linear& key, Index heads, double logit_scale);
 
 // Normalises the last axis.  [..., C] -> [..., C].  Siblings: layer, rms, none.

@@ -12,6 +12,7 @@ thread_local Memory* Memory::current_ = nullptr;
 namespace {
 
 const Registered<Attention, SoftmaxAttention> softmax_attention("softmax", "scaled dot products and softmax");
+const Registered<FeedForward, MLP> mlp("mlp", "one hidden layer with --activation");
 const Registered<Block, PreNormBlock> pre_norm("pre-norm", "normalises what each part reads (GPT-2)");
 const Registered<Block, PostNormBlock> post_norm("post-norm",
                                                  "normalises the stream after each part (fairseq)");

@@ -102,31 +102,40 @@ struct SoftmaxAttention : Attention {
 
 // ---- Feed-forward: each token thinks for itself
 
+// [B, T, C] -> [B, T, C], place by place.  Siblings: mlp, and those of models/feed_forward/. Whichever it is,
+// its parameters stand below blocks.N.mlp: files name them so.
 struct FeedForward {
+  virtual ~FeedForward() = default;
+  static constexpr const char* kind = "feed-forward";
+  using Factory = ModelFactory<FeedForward>;
+  virtual Tensor forward(const Tensor& x) const = 0;
+};
+
+// A multi-layer perceptron of one hidden layer: down(act(up(x))).
+struct MLP : FeedForward {
   Linear up, down;
   const FusedOps& ops;
   const Activation& act;
 
-  FeedForward(const Builder& b, const ModelConfig& c)
-      : up(b / "up", c.channels, c.ffn, Role::mlp_up, c),
-        down(b / "down", c.ffn, c.channels, Role::mlp_down, c),
+  MLP(const Builder& b, const ModelConfig& c)
+      : up(b / "up", c.channels, c.ffn, Role::feed_forward_in, c),
+        down(b / "down", c.ffn, c.channels, Role::feed_forward_out, c),
         ops(ops_of(c)),
         act(activation(c.activation)) {}
 
-  // down(act(up(x)))
-  Tensor forward(const Tensor& x) const {
+  Tensor forward(const Tensor& x) const override {
     return ops.feed_forward(x, up.weight, up.bias, down.weight, down.bias, act);
   }
 };
 
 // ---- Block: one layer of the transformer
 
-// Both parts add to the residual stream x, [B, T, C] -> [B, T, C].
+// Both parts add to the residual stream x, [B, T, C] -> [B, T, C].  Siblings: pre-norm, post-norm, and those
+// of models/blocks/.
 struct Block {
-  std::string path, attention_path, mlp_path;  // for messages and traces
+  std::string path, attention_path, feed_forward_path;  // for messages and traces
   std::unique_ptr<Attention> attention;
-  FeedForward mlp;
-  std::unique_ptr<Norm> attention_norm, mlp_norm;
+  std::unique_ptr<FeedForward> feed_forward;
   double p;  // dropout
   Point see_attn_in, see_attn_out, see_mid, see_mlp_out, see_post;
 
@@ -135,11 +144,9 @@ struct Block {
   Block(const Builder& b, const ModelConfig& c)
       : path(b.path()),
         attention_path((b / "attn").path()),
-        mlp_path((b / "mlp").path()),
+        feed_forward_path((b / "mlp").path()),
         attention(Registry<Attention>::make(c.attention, b / "attn", c)),
-        mlp(b / "mlp", c),
-        attention_norm(Registry<Norm>::make(c.norm, b / "attn_norm", c)),
-        mlp_norm(Registry<Norm>::make(c.norm, b / "mlp_norm", c)),
+        feed_forward(Registry<FeedForward>::make(c.feed_forward, b / "mlp", c)),
         p(c.dropout),
         see_attn_in(b / "attn_in"),
         see_attn_out(b / "attn_out"),
@@ -156,30 +163,39 @@ struct Block {
     return see_attn_out(attention->forward(see_attn_in(x)));
   }
   Tensor think(const Tensor& x) const {
-    const Tape::Part part(mlp_path);
-    return see_mlp_out(mlp.forward(x));
+    const Tape::Part part(feed_forward_path);
+    return see_mlp_out(feed_forward->forward(x));
   }
 };
 
+// A block that has a norm for each part.
+struct TwoNormBlock : Block {
+  std::unique_ptr<Norm> attention_norm, feed_forward_norm;
+  TwoNormBlock(const Builder& b, const ModelConfig& c)
+      : Block(b, c),
+        attention_norm(Registry<Norm>::make(c.norm, b / "attn_norm", c)),
+        feed_forward_norm(Registry<Norm>::make(c.norm, b / "mlp_norm", c)) {}
+};
+
 // GPT-2: each part reads a normalised copy of the stream; the stream itself runs through untouched.
-struct PreNormBlock : Block {
-  using Block::Block;
+struct PreNormBlock : TwoNormBlock {
+  using TwoNormBlock::TwoNormBlock;
   Tensor forward(const Tensor& resid_pre) const override {
     const Tensor attended = attend(attention_norm->forward(resid_pre));
     const Tensor resid_mid = see_mid(add(resid_pre, dropout(attended, p)));
-    const Tensor thought = think(mlp_norm->forward(resid_mid));
+    const Tensor thought = think(feed_forward_norm->forward(resid_mid));
     return see_post(add(resid_mid, dropout(thought, p)));
   }
 };
 
 // The original transformer, and fairseq: the stream itself is normalised after each addition.
-struct PostNormBlock : Block {
-  using Block::Block;
+struct PostNormBlock : TwoNormBlock {
+  using TwoNormBlock::TwoNormBlock;
   Tensor forward(const Tensor& resid_pre) const override {
     const Tensor attended = attend(resid_pre);
     const Tensor resid_mid = see_mid(attention_norm->forward(add(resid_pre, dropout(attended, p))));
     const Tensor thought = think(resid_mid);
-    return see_post(mlp_norm->forward(add(resid_mid, dropout(thought, p))));
+    return see_post(feed_forward_norm->forward(add(resid_mid, dropout(thought, p))));
   }
 };
 

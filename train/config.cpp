@@ -38,6 +38,7 @@ FieldList fields(Config& c) {
   f.add("bias", c.model.bias, "biases in linear layers and layer norms");
   f.add("block", c.model.block, "block", Registry<Block>::names());
   f.add("attention", c.model.attention, "attention", Registry<Attention>::names());
+  f.add("feed-forward", c.model.feed_forward, "feed-forward part", Registry<FeedForward>::names());
   f.add("norm", c.model.norm, "norm inside the blocks", Registry<Norm>::names());
   f.add("final-norm", c.model.final_norm, "norm before the output", Registry<Norm>::names());
   f.add("positions", c.model.positions, "positions", Registry<Positions>::names());
@@ -104,6 +105,8 @@ FieldList fields(Config& c) {
       "block", [&m] { return Names{m.block}; }, m.options);
   f.add_options<Attention>(
       "attention", [&m] { return Names{m.attention}; }, m.options);
+  f.add_options<FeedForward>(
+      "feed-forward", [&m] { return Names{m.feed_forward}; }, m.options);
   f.add_options<Norm>(
       "norm",
       [&m] {
@@ -234,6 +237,17 @@ void check(const Config& c) {
   check(model);
 }
 
+namespace {
+
+// "feed-forward is swiglu" where that sibling ignores the option, else "".
+template <class Part>
+std::string why_ignored(const std::string& part, const std::string& chosen, const std::string& option) {
+  const auto& ignores = Registry<Part>::find(chosen).ignores;
+  return std::ranges::count(ignores, option) > 0 ? part + " is " + chosen : std::string();
+}
+
+}  // namespace
+
 std::string idle_reason(const Config& c, const std::string& option) {
   Config copy = c;
   const FieldList all = fields(copy);
@@ -243,6 +257,12 @@ std::string idle_reason(const Config& c, const std::string& option) {
     const auto& sibling = Registry<Regulariser>::find(c.model.regulariser);
     return sibling.idle ? sibling.idle(c.model.options) : std::string();
   }
+  const ModelConfig& m = c.model;
+  for (const std::string& why : {why_ignored<Block>("block", m.block, option),
+                                 why_ignored<Attention>("attention", m.attention, option),
+                                 why_ignored<FeedForward>("feed-forward", m.feed_forward, option),
+                                 why_ignored<Positions>("positions", m.positions, option)})
+    if (!why.empty()) return why;
   if (option == "warmup-start" && c.schedule.warmup == 0) return "warmup is 0";
   if (option == "decay" && c.optimiser.weight_decay == 0) return "weight-decay is 0";
   return "";

@@ -80,8 +80,9 @@ Index probe_windows(const Config& config, Index windows);
 void check(const Config& config);
 
 // Why an option does nothing beside the others, as "attention is softmax"; "" if it does something. Siblings
-// tell it of theirs (engine/option.h), those of schedule and decay are known here; of all others it is taken
-// that they do something. `option`: as in fields(), without dashes.
+// tell it of theirs (engine/option.h) and of what they ignore (engine/registry.h), those of schedule and
+// decay are known here; of all others it is taken that they do something. `option`: as in fields(), without
+// dashes.
 std::string idle_reason(const Config& config, const std::string& option);
 // The same run, with all that does nothing at its default: two configurations that are equal then train
 // alike, to the same bits.

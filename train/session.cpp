@@ -64,8 +64,8 @@ void warn_of_idle(Live& live, const Config& config) {
     return;
   }
   for (const Field& field : all.list) {
-    if (!field.sibling || !field.sibling->set() || field.get() == defaults.find(field.name)->get()) continue;
-    const std::string why = field.sibling->idle();
+    if (field.get() == defaults.find(field.name)->get() || (field.sibling && !field.sibling->set())) continue;
+    const std::string why = idle_reason(config, field.name);
     if (!why.empty()) live.print("warning: --" + field.name + " does nothing: " + why);
   }
 }

@@ -34,6 +34,14 @@ struct SpectralLinear {
     return linear(x, scale_by_ratio(raw.weight, gamma, sigma), raw.bias);
   }
 
+  // Error where all weights are zero: no factor gives them another norm.
+  void check_norm() const {
+    for (Index i = 0; i < raw.weight.size(); ++i)
+      if (raw.weight.data[i] != 0) return;
+    fail(std::string("spectral norm of ") + raw.weight.name + " at its start", "0", "above 0",
+         "weights are divided by it: start with another --init");
+  }
+
   void iterate(int steps) {
     power_iteration(raw.weight.data, raw.weight.shape[0], raw.weight.shape[1], u.data, v.data, steps);
   }
@@ -102,7 +110,10 @@ struct SpectralAttention : Attention {
 
   // From random directions to singular vectors. The gap between the largest singular values of a random
   // matrix is small, so that a few steps would leave sigma some percent short.
-  void start(const Random&) override { iterate(100); }
+  void start(const Random&) override {
+    for (const SpectralLinear* layer : {&query, &key, &value, &out}) layer->check_norm();
+    iterate(100);
+  }
   void prepare() override { iterate(1); }
 
  private:

@@ -62,9 +62,10 @@ struct TextObservation : Observation {
 
   // The tensor of "blocks.LAYER.POINT":
   //   attn_in                    what attention reads, [T, C]
-  //   attn.q, attn.k, attn.v     [T, C], the heads side by side
+  //   attn.q, attn.k, attn.v     [T, C], the heads side by side; shared ones as often as they are shared
   //   attn.logits, attn.pattern  before and after softmax, [H, T, T], of which row n has its first n
   //   attn.z                     the values as the pattern mixes them, [T, C], the heads side by side
+  //   attn.gate                  what z is multiplied with, of attentions that have a gate, [T, C]
   //   attn_out, mlp_out          what either part gives to the stream, [T, C]
   //   resid_mid, resid_post      the stream after either part, [T, C]
   // An empty Tensor if the layer does not show that: what it says of that is kept for missing().

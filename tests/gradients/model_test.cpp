@@ -103,6 +103,7 @@ TEST_CASE("the model's gradient is right for every sibling", "[model]") {
   };
   vary(&ModelConfig::block, Registry<Block>::names());
   vary(&ModelConfig::attention, Registry<Attention>::names());
+  vary(&ModelConfig::feed_forward, Registry<FeedForward>::names());
   vary(&ModelConfig::norm, Registry<Norm>::names());
   vary(&ModelConfig::final_norm, Registry<Norm>::names());
   vary(&ModelConfig::positions, Registry<Positions>::names());
@@ -114,6 +115,22 @@ TEST_CASE("the model's gradient is right for every sibling", "[model]") {
   models.back().second.bias = false;
   models.emplace_back("one token", tiny());
   models.back().second.context = 1;
+  for (const Index kv_heads : {1, 2, 4}) {
+    models.emplace_back("kv-heads " + std::to_string(kv_heads), tiny());
+    models.back().second.attention = "grouped-query";
+    models.back().second.heads = 4;
+    models.back().second.channels = 8;
+    models.back().second.options.set("kv-heads", kv_heads);
+  }
+  // Each part without biases, too: what is left out is left out everywhere.
+  const std::size_t with_biases = models.size();
+  vary(&ModelConfig::block, Registry<Block>::names());
+  vary(&ModelConfig::attention, Registry<Attention>::names());
+  vary(&ModelConfig::feed_forward, Registry<FeedForward>::names());
+  for (std::size_t i = with_biases; i < models.size(); ++i) {
+    models[i].first += ", no biases";
+    models[i].second.bias = false;
+  }
   CHECK(models.size() >= 16);
   for (const auto& [name, config] : models) {
     INFO(name);
@@ -195,6 +212,7 @@ TEST_CASE("no sibling looks ahead: a later token changes nothing before it", "[m
   };
   vary(&ModelConfig::attention, Registry<Attention>::names());
   vary(&ModelConfig::block, Registry<Block>::names());
+  vary(&ModelConfig::feed_forward, Registry<FeedForward>::names());
   vary(&ModelConfig::norm, Registry<Norm>::names());
   vary(&ModelConfig::positions, Registry<Positions>::names());
   for (auto& [name, config] : models) {

@@ -115,8 +115,8 @@ TEST_CASE("qk() and the pattern agree wherever nothing is left out", "[rivals]")
   config.bias = false;
   config.options.set("temperature", 1.7);
   const Index c = config.channels, d = c / config.heads;
-  for (const char* name :
-       {"softmax", "temperature", "sigma-reparam", "spectral-norm", "mimetic", "trace-start", "entropy"}) {
+  for (const char* name : {"softmax", "temperature", "sigma-reparam", "spectral-norm", "mimetic",
+                           "trace-start", "entropy", "gated", "grouped-query"}) {
     INFO(name);
     Layer layer(name, config);
     layer.multiply("q.weight", Real(1.3));
@@ -610,6 +610,150 @@ TEST_CASE("trace-start: a head that is orthogonal to begin with; traces out of r
   check_throws([&] { negative.attention->start({}); }, {"start trace", "all zero"});
   config.options.set("start-trace", std::nan(""));
   check_throws([&] { Layer("trace-start", config); }, {"--start-trace", "a number"});
+}
+
+TEST_CASE("what divides by a spectral norm refuses weights of zero at the start", "[rivals]") {
+  for (const char* name : {"sigma-reparam", "spectral-norm"}) {
+    Layer layer(name);
+    layer.fill("out.weight", 0);
+    check_throws([&] { layer.attention->start({}); },
+                 {"spectral norm of attn.out.weight", "above 0", "--init"});
+  }
+}
+
+// ---- linear
+
+TEST_CASE("linear: features over their sum, as sums that are carried along have it", "[rivals]") {
+  Layer layer("linear");
+  Leaf x = some_tokens();
+  const Result result = run(layer, x.constant());
+  const Values v = [&] {
+    Values all = times_transposed(x.values, layer.values("v.weight"), 8);
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] += layer.values("v.bias")[i % 8];
+    return all;
+  }();
+  const auto feature = [](Real q) { return q > 0 ? q + 1 : std::exp(q); };
+  Values z(2 * 5 * 8);
+  for (Index b = 0; b < 2; ++b)
+    for (Index h = 0; h < 2; ++h) {
+      Real memory[4][4] = {}, total[4] = {};  // sum_t phi(k_t) v_t^T, sum_t phi(k_t)
+      for (Index i = 0; i < 5; ++i) {
+        const Index row = (b * 5 + i) * 8 + h * 4;
+        Real sum = 0, below = 0;
+        for (Index c = 0; c < 4; ++c) {
+          const Real phi = feature(result.k[row + c]);
+          total[c] += phi;
+          for (Index d = 0; d < 4; ++d) memory[c][d] += phi * v[row + d];
+          below += feature(result.q[row + c]) * total[c];
+        }
+        for (Index d = 0; d < 4; ++d)
+          for (Index c = 0; c < 4; ++c) z[row + d] += feature(result.q[row + c]) * memory[c][d] / below;
+        for (Index t = 0; t < 5; ++t) sum += result.pattern[((b * 2 + h) * 5 + i) * 5 + t];
+        CHECK(sum == Approx(1).epsilon(1e-5));
+      }
+    }
+  Values expected = times_transposed(z, layer.values("out.weight"), 8);
+  CHECK(largest_size(expected) > 0.5);
+  CHECK(distance(result.y, expected) < 1e-4);  // their epsilon of 1e-6 is seen
+  CHECK(layer.attention->qk().empty());
+}
+
+TEST_CASE("linear: says that it has no logits; features that vanish give zeros", "[rivals]") {
+  Layer layer("linear");
+  Tape tape;
+  const Tape::Scope scope(tape);
+  const Listener listener;
+  Leaf x = some_tokens();
+  layer.attention->forward(x.tensor());
+  CHECK_FALSE(listener.seen().contains("attn.logits"));
+  CHECK(listener.absent().at("attn.logits") == "linear attention forms none");
+  layer.fill("q.weight", 0);
+  layer.fill("q.bias", -1e4);  // e^-1e4 is 0 in double
+  CHECK(run(layer, x.tensor()).y == Values(80, 0));
+  CHECK(std::isfinite(largest_size(x.gradient)));
+}
+
+// ---- gated
+
+TEST_CASE("gated: a gate a channel; open it is softmax, half open half of it", "[rivals]") {
+  Layer softmax("softmax"), layer("gated");
+  Leaf x = some_tokens();
+  const Values whole = run(softmax, x.constant()).y;
+  layer.fill("gate.weight", 0);
+  layer.fill("gate.bias", 100);
+  CHECK(run(layer, x.constant()).y == whole);
+  layer.fill("gate.bias", 0);
+  Values half = whole;
+  for (Real& y : half) y /= 2;
+  CHECK(distance(run(layer, x.constant()).y, half) < 1e-12);
+  // Channel 3 alone.
+  layer.fill("gate.bias", -1e4);
+  layer.at("gate.bias").data[3] = 1e4;
+  for (Index row = 0; row < 8; ++row)
+    for (Index column = 0; column < 8; ++column)
+      if (column != 3) softmax.at("out.weight").data[row * 8 + column] = 0;
+  CHECK(distance(run(layer, x.constant()).y, run(softmax, x.constant()).y) < 1e-12);
+}
+
+// ---- grouped-query
+
+TEST_CASE("grouped-query: as many heads of keys as of queries are softmax bit for bit", "[rivals]") {
+  ModelConfig config = small();
+  config.options.set("kv-heads", 2);
+  Layer softmax("softmax"), grouped("grouped-query", config);
+  Leaf x = some_tokens();
+  CHECK(run(grouped, x.constant()).y == run(softmax, x.constant()).y);
+  for (const std::string& path : paths)
+    CHECK(grouped.gradient(path + ".weight") == softmax.gradient(path + ".weight"));
+}
+
+TEST_CASE("grouped-query: is softmax with heads of keys and values that are alike", "[rivals]") {
+  for (const Index kv_heads : {1, 2}) {
+    ModelConfig config = small();
+    config.heads = 4;  // of 2 channels
+    Layer softmax("softmax", config);
+    config.options.set("kv-heads", kv_heads);
+    Layer grouped("grouped-query", config);
+    const Index numbers = kv_heads * 2 * 8, sharing = 4 / kv_heads;
+    for (const char* path : {"k.weight", "v.weight"}) {
+      REQUIRE(grouped.at(path).shape == Shape{kv_heads * 2, 8});
+      for (Index head = 0; head < 4; ++head)
+        std::copy_n(grouped.at(path).data + head / sharing * 16, 16, softmax.at(path).data + head * 16);
+    }
+    for (const char* path : {"q.weight", "out.weight"})
+      std::copy_n(grouped.at(path).data, 64, softmax.at(path).data);
+    Leaf x = some_tokens();
+    const Result a = run(softmax, x.constant()), b = run(grouped, x.constant());
+    CHECK(distance(a.y, b.y) < 1e-12);
+    CHECK(distance(a.k, b.k) < 1e-12);
+    CHECK(distance(a.pattern, b.pattern) < 1e-12);
+    for (const char* path : {"k.weight", "v.weight"}) {
+      Values sum(static_cast<std::size_t>(numbers), 0);
+      for (Index head = 0; head < 4; ++head)
+        for (Index i = 0; i < 16; ++i) sum[head / sharing * 16 + i] += softmax.gradient(path)[head * 16 + i];
+      CHECK(largest_size(sum) > 1e-3);
+      CHECK(distance(grouped.gradient(path), sum) < 1e-11);
+    }
+    const std::vector<QKProduct> products = grouped.attention->qk(), wide = softmax.attention->qk();
+    REQUIRE(products.size() == 4);
+    for (Index head = 0; head < 4; ++head) {
+      CHECK(products[head].head == head);
+      CHECK(products[head].trace() == Approx(wide[head].trace()));
+      CHECK(products[head].frobenius_square() == Approx(wide[head].frobenius_square()));
+      CHECK((products[head].key.data == products[head / sharing * sharing].key.data));
+      CHECK((products[head].key.grad == products[head / sharing * sharing].key.grad));
+    }
+  }
+}
+
+TEST_CASE("grouped-query: refuses what does not divide the heads", "[rivals]") {
+  ModelConfig config = small();
+  for (const Index kv_heads : {3, 4}) {
+    config.options.set("kv-heads", kv_heads);
+    check_throws([&] { Layer("grouped-query", config); }, {"--kv-heads", "a divisor of the 2 heads"});
+  }
+  config.options.set("kv-heads", 0);
+  check_throws([&] { Layer("grouped-query", config); }, {"--kv-heads", "at least 1"});
 }
 
 // ---- What holds for all of them

@@ -754,6 +754,16 @@ std::vector<Real> sum_of(const Tensor& a, const Tensor& b) {
   return sum;
 }
 
+// Heads of values as they are mixed: those that query heads share, as often as they are shared. [B, T, C]
+std::vector<Real> for_each_query(const std::vector<Real>& v, Index heads, Index dim, const Shape& shape) {
+  const Index tokens = shape.rows(), shared = heads * dim * tokens / std::ssize(v);
+  std::vector<Real> all;
+  for (Index t = 0; t < tokens; ++t)
+    for (Index h = 0; h < heads; ++h)
+      for (Index i = 0; i < dim; ++i) all.push_back(v[(t * (heads / shared) + h / shared) * dim + i]);
+  return all;
+}
+
 // What the pattern makes of the values: [B, T, C] of heads side by side.
 std::vector<Real> mixed(const Tensor& pattern, const Tensor& v) {
   const Index batch = v.shape[0], tokens = v.shape[1], channels = v.shape[2], heads = pattern.shape[1],
@@ -803,29 +813,45 @@ TEST_CASE("points: values, their mix, what each part gives, the stream and the l
           CHECK(at("attn.v").shape == stream);
           CHECK(at("attn.z").shape == stream);
           const std::string path = "blocks.1.attn.";
-          CHECK(distance(values_of(at("attn.v")),
-                         linear_of(world, path + "v", at("attn_in"), factor_of(world, path + "v"))) < close);
+          const std::vector<Real> v =
+              linear_of(world, path + "v", at("attn_in"), factor_of(world, path + "v"));
+          CHECK(distance(values_of(at("attn.v")), for_each_query(v, 2, 2, stream)) < close);
           CHECK(distance(values_of(at("attn.z")), mixed(at("attn.pattern"), at("attn.v"))) < close);
-          CHECK(distance(values_of(at("attn_out")), linear_of(world, path + "out", at("attn.z"),
-                                                              factor_of(world, path + "out"))) < close);
+          const Tensor given = shows("gate") ? mul(at("attn.z"), at("attn.gate")) : at("attn.z");
+          CHECK(distance(values_of(at("attn_out")),
+                         linear_of(world, path + "out", given, factor_of(world, path + "out"))) < close);
         }
         const Tensor before = world.seen.at("blocks.0.resid_post"), mid = at("resid_mid"),
                      post = at("resid_post");
         const Block& layer = *world.model->blocks[1];
+        // The layer norm of that path, and what the feed-forward part makes of a tensor.
+        const auto normed = [&](const std::string& path, const Tensor& x) {
+          return layer_norm(x, world.parameters.at("blocks.1." + path + ".weight"),
+                            world.parameters.at("blocks.1." + path + ".bias"), 1e-5);
+        };
+        const auto thought = [&](const Tensor& x) { return values_of(layer.feed_forward->forward(x)); };
         if (block == "pre-norm") {
-          CHECK(distance(values_of(at("attn_in")), values_of(layer.attention_norm->forward(before))) < close);
+          CHECK(distance(values_of(at("attn_in")), values_of(normed("attn_norm", before))) < close);
           CHECK(distance(values_of(mid), sum_of(before, at("attn_out"))) < close);
           CHECK(distance(values_of(post), sum_of(mid, at("mlp_out"))) < close);
-          CHECK(distance(values_of(at("mlp_out")),
-                         values_of(layer.mlp.forward(layer.mlp_norm->forward(mid)))) < close);
-        } else {
-          REQUIRE(block == "post-norm");
+          CHECK(distance(values_of(at("mlp_out")), thought(normed("mlp_norm", mid))) < close);
+        } else if (block == "post-norm") {
           CHECK(distance(values_of(at("attn_in")), values_of(before)) == 0);
-          CHECK(distance(values_of(mid),
-                         values_of(layer.attention_norm->forward(add(before, at("attn_out"))))) < close);
-          CHECK(distance(values_of(at("mlp_out")), values_of(layer.mlp.forward(mid))) < close);
-          CHECK(distance(values_of(post), values_of(layer.mlp_norm->forward(add(mid, at("mlp_out"))))) <
+          CHECK(distance(values_of(mid), values_of(normed("attn_norm", add(before, at("attn_out"))))) <
                 close);
+          CHECK(distance(values_of(at("mlp_out")), thought(mid)) < close);
+          CHECK(distance(values_of(post), values_of(normed("mlp_norm", add(mid, at("mlp_out"))))) < close);
+        } else if (block == "sandwich-norm") {
+          CHECK(distance(values_of(at("attn_in")), values_of(normed("attn_norm", before))) < close);
+          CHECK(distance(values_of(mid), sum_of(before, normed("attn_out_norm", at("attn_out")))) < close);
+          CHECK(distance(values_of(at("mlp_out")), thought(normed("mlp_norm", mid))) < close);
+          CHECK(distance(values_of(post), sum_of(mid, normed("mlp_out_norm", at("mlp_out")))) < close);
+        } else {
+          REQUIRE(block == "parallel");
+          CHECK(distance(values_of(at("attn_in")), values_of(normed("norm", before))) < close);
+          CHECK(distance(values_of(mid), sum_of(before, at("attn_out"))) < close);
+          CHECK(distance(values_of(at("mlp_out")), thought(at("attn_in"))) < close);
+          CHECK(distance(values_of(post), sum_of(mid, at("mlp_out"))) < close);
         }
         const Tensor hidden = world.seen.at("hidden"), logits = world.seen.at("logits");
         CHECK(distance(values_of(hidden), values_of(world.model->final_norm->forward(post))) < close);

@@ -191,6 +191,20 @@ TEST_CASE("an option whose name is taken is an error; siblings of one part may s
   CHECK(field->sibling->idle() == "part is c");
 }
 
+TEST_CASE("an option that the chosen sibling ignores is idle", "[options]") {
+  const Config swiglu = of_line("--feed-forward swiglu --activation relu"), plain = of_line("");
+  CHECK(idle_reason(swiglu, "activation") == "feed-forward is swiglu");
+  CHECK(idle_reason(swiglu, "ffn") == "");
+  CHECK(idle_reason(of_line("--activation relu"), "activation") == "");
+  CHECK(to_json(without_idle(swiglu)) == to_json(of_line("--feed-forward swiglu")));
+  CHECK(contains(to_json(plain), "\"feed-forward\": \"mlp\""));
+  Config read;
+  from_json(read, to_json(swiglu));
+  CHECK(to_json(read) == to_json(swiglu));
+  check_throws([] { of_line("--feed-forward swigul"); }, {"'swigul'", "did you mean swiglu?"});
+  CHECK(idle_reason(of_line("--kv-heads 2"), "kv-heads") == "attention is softmax");
+}
+
 TEST_CASE("configurations and results of older versions are read", "[options]") {
   // Every option was written down then, --matmul among them, chosen or not.
   Config config;

@@ -187,6 +187,11 @@ TEST_CASE("bad input is refused in plain words, with status 2", "[programs]") {
   CHECK(!contains(idle.text, "warning: --softcap"));
   CHECK(contains(run("train --steps 2 --tokens words" + runs).text,
                  "warning: --tokens does nothing: data is builtin"));
+  CHECK(contains(run(train + good + " --name c --feed-forward swiglu --activation relu").text,
+                 "warning: --activation does nothing: feed-forward is swiglu"));
+  check_refused(train + good + " --name d --attention grouped-query --kv-heads 3",
+                {"--kv-heads", "3", "a divisor of the 2 heads"});
+  CHECK_FALSE(fs::exists(folder / "runs/d"));
   check_refused(train + good + " --name a", {"exists already", "--resume"});
   check_refused("sample --run " + (folder / "runs/a") + " --temperature=-1", {"temperature"});
   check_refused("sample --run " + (folder / "runs/a") + " --prompt '\xC3\xA9'", {"\xC3\xA9"});
