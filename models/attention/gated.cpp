@@ -16,10 +16,17 @@ struct GatedAttention : SoftmaxAttention {
         see_gate(b / "gate") {}
 
   Tensor forward(const Tensor& x) const override {
-    const Tensor q = see_q(query.forward(x)), k = see_k(key.forward(x)), v = see_v(value.forward(x));
-    const Tensor z = see_z(ops.attention(q, k, v, heads, scale, seen(x)));
-    return out.forward(mul(z, see_gate(sigmoid(gate.forward(x)))));
+    const Tensor q = see_q(queries(x, 0)), k = see_k(keys(x, 0)), v = see_v(value.forward(x));
+    return out.forward(gated(see_z(mix(q, k, v)), x));
   }
+  Tensor forward_after(const Tensor& x, Past& past) const override {
+    const Tensor q = queries(x, past.tokens());
+    past.add(keys(x, past.tokens()), value.forward(x));
+    return out.forward(gated(mix(q, past.keys(), past.values()), x));
+  }
+
+ private:
+  Tensor gated(const Tensor& z, const Tensor& x) const { return mul(z, see_gate(sigmoid(gate.forward(x)))); }
 };
 
 const Registered<Attention, GatedAttention> gated("gated", "a sigmoid gate on what the heads give");

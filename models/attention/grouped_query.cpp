@@ -52,6 +52,15 @@ struct GroupedQueryAttention : Attention {
     return out.forward(see_z(ops.attention(q, k, v, heads, scale, seen)));
   }
 
+  Tensor forward_after(const Tensor& x, Past& past) const override {
+    const Tensor q = query.forward(x);
+    past.add(for_each_query(key.forward(x)), for_each_query(value.forward(x)));
+    return out.forward(q.shape[1] < past.tokens()
+                           ? attention_of_last(q, past.keys(), past.values(), heads, scale)
+                           : ops.attention(q, past.keys(), past.values(), heads, scale, {}));
+  }
+  bool remembers() const override { return true; }
+
   // Of each query head with the key that it shares.
   std::vector<QKProduct> qk() const override { return qk_products(query, key, heads, scale); }
 
