@@ -68,6 +68,14 @@ void warn_of_idle(Live& live, const Config& config) {
   }
 }
 
+// A regulariser of query-key matrices finds none in an attention whose logits are no such product.
+void warn_of_no_products(Live& live, const Config& config, Trainer& trainer) {
+  const auto* over_heads = dynamic_cast<const OverHeads*>(&trainer.regulariser());
+  if (over_heads && over_heads->chosen(trainer.model()).empty())
+    live.print("warning: --regulariser " + config.model.regulariser +
+               " does nothing: no query-key product in attention " + config.model.attention);
+}
+
 // ---- The loop
 
 class Session {
@@ -109,6 +117,7 @@ class Session {
     introduce(*live_, config_, corpus_, run_, *trainer_, peak);
     if (const std::string probes = watch_->describe(); !probes.empty()) live_->print("probes   " + probes);
     warn_of_idle(*live_, config_);
+    warn_of_no_products(*live_, config_, *trainer_);
     if (state_.done > 0) live_->print("resumed after step " + std::to_string(state_.done));
     if (out_of_patience()) say_out_of_patience();
 
