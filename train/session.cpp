@@ -70,6 +70,14 @@ void warn_of_idle(Live& live, const Config& config) {
   }
 }
 
+// A regulariser of query-key matrices finds none in an attention whose logits are no such product.
+void warn_of_no_products(Live& live, const Config& config, Trainer& trainer) {
+  const auto* over_heads = dynamic_cast<const OverHeads*>(&trainer.regulariser());
+  if (over_heads && over_heads->chosen(trainer.model()).empty())
+    live.print("warning: --regulariser " + config.model.regulariser +
+               " does nothing: no query-key product in attention " + config.model.attention);
+}
+
 // ---- The loop
 
 class Session {
@@ -126,6 +134,7 @@ class Session {
                    " held-out tokens each time, spread over the text; all of them at the end");
     if (show_) live_->print("page     " + run_.file("report.html") + ", renewed as it trains");
     warn_of_idle(*live_, config_);
+    warn_of_no_products(*live_, config_, *trainer_);
     if (state_.done > 0) live_->print("resumed after step " + std::to_string(state_.done));
     if (!other_machine_.empty())
       live_->print(

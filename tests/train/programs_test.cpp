@@ -189,6 +189,8 @@ TEST_CASE("bad input is refused in plain words, with status 2", "[programs]") {
                  "warning: --tokens does nothing: data is builtin"));
   CHECK(contains(run(train + good + " --name c --feed-forward swiglu --activation relu").text,
                  "warning: --activation does nothing: feed-forward is swiglu"));
+  CHECK(contains(run(train + good + " --name l --attention linear --regulariser l2-qk --strength 1").text,
+                 "warning: --regulariser l2-qk does nothing: no query-key product in attention linear"));
   check_refused(train + good + " --name d --attention grouped-query --kv-heads 3",
                 {"--kv-heads", "3", "a divisor of the 2 heads"});
   CHECK_FALSE(fs::exists(folder / "runs/d"));
