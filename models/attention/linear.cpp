@@ -19,15 +19,14 @@ constexpr double epsilon = 1e-6;  // beside the sum of a row, as in their code: 
 struct LinearAttention : SoftmaxAttention {
   using SoftmaxAttention::SoftmaxAttention;
 
-  Tensor forward(const Tensor& x) const override {
-    const Tensor q = see_q(query.forward(x)), k = see_k(key.forward(x)), v = see_v(value.forward(x));
+  Tensor mix(const Tensor& q, const Tensor& k, const Tensor& v) const override {
     see_logits.none("linear attention forms none");
     const Tensor products =
         matmul(split_heads(elu_plus_one(q), heads), split_heads(elu_plus_one(k), heads), false, true);
-    const Tensor causal = mul(products, causal_mask(x.shape[1]));         // [B, H, T, T]
-    const Tensor row_sum = insert_axis(add(sum(causal, 3), epsilon), 3);  // [B, H, T, 1]
+    const Tensor causal = mul(products, causal_mask(k.shape[1], q.shape[1]));  // [B, H, n, T]
+    const Tensor row_sum = insert_axis(add(sum(causal, 3), epsilon), 3);       // [B, H, T, 1]
     const Tensor pattern = see_pattern(divide(causal, row_sum));
-    return out.forward(see_z(merge_heads(matmul(pattern, split_heads(v, heads)))));
+    return merge_heads(matmul(pattern, split_heads(v, heads)));
   }
 
   // <phi(q), phi(k)> is no x W x^T.
