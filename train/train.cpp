@@ -10,6 +10,7 @@
 #include "engine/matmul/blas.h"
 #include "train/explain.h"
 #include "train/files/files.h"
+#include "train/memory.h"
 #include "train/options/command_line.h"
 #include "train/report/report.h"
 #include "train/run.h"
@@ -25,6 +26,18 @@ std::atomic<bool> interrupted = false;
 void on_interrupt(int signal) {
   interrupted = true;
   std::signal(signal, SIG_DFL);
+}
+
+// Nobody reads what is printed any more: `train | head`, or a `| tee` that Ctrl-C ended first.
+void on_broken_pipe(int) { interrupted = true; }
+
+// What ends a program from outside ends it with a checkpoint.
+void take_signals() {
+  std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_interrupt);
+  std::signal(SIGPIPE, on_broken_pipe);
+  // The terminal is gone; unless whoever started it said that it should go on then (nohup).
+  if (std::signal(SIGHUP, SIG_IGN) != SIG_IGN) std::signal(SIGHUP, on_interrupt);
 }
 
 // ---- Options
@@ -72,7 +85,12 @@ Start read_options(int argc, char** argv) {
   } else {
     if (given.contains("preset")) apply_preset(start.config, given["preset"]);
     if (given.contains("config")) {
-      from_json(start.config, read_file(given["config"]), facts_in_config());
+      const std::string text = read_file(given["config"]);
+      try {
+        from_json(start.config, text, facts_in_config());
+      } catch (const Error& error) {
+        fail(given["config"] + ": " + error.what());
+      }
     }
   }
   if (given.contains("list-probes")) {
@@ -89,7 +107,10 @@ Start read_options(int argc, char** argv) {
   if (start.config.workers == 0) {
     start.config.workers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   }
-  check(start.config);
+  Config checked = start.config;
+  if (!start.resume.empty()) checked.name.clear();  // the folder is there, whatever older versions allowed
+  check(checked);
+  check_memory(start.config, Use::training);
   return start;
 }
 
@@ -99,6 +120,7 @@ Config changed(Config config, const std::string& line) {
   const auto given = parse_line("--against", all, line);
   for (const auto& [name, text] : given) all.set(name, text);
   check(config);
+  check_memory(config, Use::training);
   return config;
 }
 
@@ -120,7 +142,9 @@ bool look_inside(const Start& start) {
 
 // The run, and the one that it is compared with, which starts from the same seed.
 void train(const Start& start) {
-  Config other = changed(start.config, start.against);  // before the first run: mistakes are told at once
+  Config other = start.config;
+  if (!start.against.empty())
+    other = changed(other, start.against);  // before the first run: mistakes are told
   const std::optional<std::string> first = run_training(start.config, start.resume, interrupted);
   if (!first) return;
   write_report(*first);
@@ -141,8 +165,7 @@ void train(const Start& start) {
 int main(int argc, char** argv) {
   return ef::run_program("train", [&] {
     ef::blas::use_one_thread();
-    std::signal(SIGINT, ef::on_interrupt);
-    std::signal(SIGTERM, ef::on_interrupt);
+    ef::take_signals();
     const ef::Start start = ef::read_options(argc, argv);
     if (!ef::look_inside(start)) ef::train(start);
   });
