@@ -7,6 +7,7 @@
 //   log.txt                what was shown on the screen, with times and speeds
 //   checkpoint/            last.safetensors: weights, moments and state; best.safetensors: the same at the
 //                          best validation
+//   lock                   held by the process that trains it
 //   sample.txt             what it writes, at the end
 //   report.html            its page, at the end
 #pragma once
@@ -15,6 +16,7 @@
 #include "data/corpus.h"
 #include "train/config.h"
 #include "train/files/machine.h"
+#include "train/files/process.h"
 #include "train/trainer.h"
 
 namespace ef {
@@ -26,9 +28,13 @@ struct RunFolder {
   std::string best() const { return file("checkpoint/best.safetensors"); }
 };
 
-// Makes the folder RUNS/NAME; without a name the first free of RUNS/PRESET, RUNS/PRESET-2, ... Error if a
-// named run exists, or the folder cannot be written.
+// Makes the folder RUNS/NAME; without a name the first free of RUNS/PRESET, RUNS/PRESET-2, ... No other
+// process gets the same one. Error if a named run exists, or the folder cannot be written.
 RunFolder create_run(const Config& config);
+
+// Holds the run until it is destroyed, or the process ends in whatever way. Error if another process holds
+// it.
+std::unique_ptr<Lock> lock_run(const RunFolder& run);
 
 // Error if there is no run, or it has no checkpoint.
 RunFolder open_run(const std::string& path);
@@ -44,12 +50,17 @@ struct RunState {
 };
 
 void save_checkpoint(const std::string& path, Trainer& trainer, const RunState& state);
-// Error if the file is damaged or belongs to another model.
+// Error if the file is damaged (it carries a checksum; those of older versions do not) or belongs to another
+// model; NumericalError if a weight is not finite.
 RunState load_checkpoint(const std::string& path, Trainer& trainer);
 // What it says beside its numbers. Error if it is damaged.
 RunState read_state(const std::string& path);
-// The weights alone, into parameters that are allocated.
+// The weights alone, into parameters that are allocated. Errors as load_checkpoint.
 RunState load_weights(const std::string& path, Parameters& parameters);
+
+// Cuts off the lines of metrics.jsonl that a killed run wrote after its last checkpoint: they will come
+// again. Returns what is missing or unreadable before it, in words; "" if nothing is.
+std::string cut_metrics(const RunFolder& run, const Config& config, Index done);
 
 // What config.json holds: the options, and what they led to. Writes tokenizer.txt, too.
 // Keys of config.json that are no options, but what they led to.

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
+#include <filesystem>
 
 #include "data/source.h"
 #include "engine/matmul/blas.h"
@@ -34,6 +34,7 @@ void introduce(Live& live, const Config& config, const Corpus& corpus, const Run
   live.print("data     " + corpus.name + ": " + grouped(static_cast<double>(corpus.train.size())) +
              " tokens to train on, " + grouped(static_cast<double>(corpus.valid.size())) +
              " held out, vocabulary " + grouped(static_cast<double>(corpus.tokenizer->vocab_size())));
+  for (const std::string& note : corpus.notes) live.print("note     " + note);
   const double unigram = unigram_nats(corpus.train, corpus.valid);
   if (std::isfinite(unigram)) live.print("baseline " + describe_baseline(unigram));
   live.print("model    " + std::to_string(m.layers) + " layers x " + std::to_string(m.heads) + " heads x " +
@@ -101,18 +102,15 @@ class Session {
     trainer_ = std::make_unique<Trainer>(config_, workers_);
     run_ = resume.empty() ? create_run(config) : open_run(resume);  // mistakes leave no folder
     if (resume.empty()) {
-      save_config(run_, config_, corpus_, *trainer_);
+      begin();
     } else {
+      lock_ = lock_run(run_);
       const SavedConfig saved = load_config(run_);
       check_fingerprint(corpus_, saved);
       other_machine_ = this_machine().difference_from(saved.machine);
       state_ = load_checkpoint(run_.last(), *trainer_);
       if (saved.config.steps != config_.steps) save_config(run_, config_, corpus_, *trainer_);
-      // A run that was killed may have written lines after its last checkpoint: they will come again.
-      LineLog::keep_lines_if(run_.file("metrics.jsonl"), [&](std::string_view line) {
-        const std::string prefix = "{\"step\":";
-        return line.starts_with(prefix) && std::atoll(line.data() + prefix.size()) <= state_.done;
-      });
+      gap_ = cut_metrics(run_, config_, state_.done);
     }
   }
 
@@ -141,18 +139,19 @@ class Session {
           "warning: the run began on another machine, and its bits will not be those of a run without "
           "a break: " +
           other_machine_);
+    if (!gap_.empty()) live_->print("warning: " + gap_);
     if (out_of_patience()) say_out_of_patience();
 
     near_defective_before_ = near_defective_count();
     bool stop = state_.done >= config_.steps || out_of_patience();
     if (stop && !state_.finished && !owes_validation()) {  // of an older version, which did not say so
       state_.finished = true;
-      save_checkpoint(run_.last(), *trainer_, state_);
+      save(run_.last());
     }
     if (owes_validation()) {
       stop = !validate() || stop || interrupted_;
       state_.finished = stop && !owes_validation();
-      save_checkpoint(run_.last(), *trainer_, state_);
+      save(run_.last());
     }
     while (!stop) {
       fill(batch, state_.done);
@@ -182,8 +181,7 @@ class Session {
         stop = !validate() || last, validated = true;
       state_.finished = stop && !owes_validation();
       if (interrupted_) stop = true;
-      if (stop || state_.done % config_.checkpoint_every == 0)
-        save_checkpoint(run_.last(), *trainer_, state_);
+      if (stop || state_.done % config_.checkpoint_every == 0) save(run_.last());
       if (validated && !stop && show_) show_(run_.path, false);
     }
     if (interrupted_) {
@@ -198,6 +196,25 @@ class Session {
   const std::string& folder() const { return run_.path; }
 
  private:
+  // A new run: it can be resumed from its first instant on. What fails leaves nothing in the way.
+  void begin() {
+    lock_ = lock_run(run_);
+    try {
+      save_config(run_, config_, corpus_, *trainer_);
+      save_checkpoint(run_.last(), *trainer_, state_);
+    } catch (...) {
+      std::error_code ignored;
+      std::filesystem::remove_all(run_.path, ignored);
+      throw;
+    }
+  }
+
+  // Its lines are on the disk before the checkpoint that lies behind them.
+  void save(const std::string& path) {
+    metrics_->sync();
+    save_checkpoint(path, *trainer_, state_);
+  }
+
   void fill(Batch& batch, Index done) {
     train_->fill(batch, config_.overfit_one_batch ? 0 : static_cast<std::uint64_t>(done), config_.batch);
   }
@@ -261,7 +278,7 @@ class Session {
     state_.since_best = best ? 0 : state_.since_best + 1;
     if (best) {
       state_.best = e.loss();
-      save_checkpoint(run_.best(), *trainer_, state_);
+      save(run_.best());
     }
     live_->print("valid  after step " + std::to_string(state_.done) + "  " + describe(e) +
                  (best ? "  (best)" : ""));
@@ -311,6 +328,7 @@ class Session {
   Corpus corpus_;
   Workers workers_;
   RunFolder run_;
+  std::unique_ptr<Lock> lock_;
   std::unique_ptr<TrainWindows> train_;
   std::unique_ptr<ValidationWindows> valid_, some_;  // all, and what a validation scores
   std::unique_ptr<Trainer> trainer_;
@@ -319,6 +337,7 @@ class Session {
   std::unique_ptr<Watch> watch_;
   RunState state_;
   std::string other_machine_;  // how this one differs from that on which the run began
+  std::string gap_;            // what metrics.jsonl lacks of the time before the checkpoint
   double tokens_ = 0;
   Index near_defective_before_ = 0;  // runs before this one, and the rehearsal, have theirs
 };

@@ -11,6 +11,7 @@
 #include "train/files/files.h"
 #include "train/files/machine.h"
 #include "train/files/stop.h"
+#include "train/memory.h"
 #include "train/options/command_line.h"
 #include "train/report/report.h"
 #include "train/run.h"
@@ -69,7 +70,12 @@ Start read_options(int argc, char** argv) {
   } else {
     if (given.contains("preset")) apply_preset(start.config, given["preset"]);
     if (given.contains("config")) {
-      from_json(start.config, read_file(given["config"]), facts_in_config());
+      const std::string text = read_file(given["config"]);
+      try {
+        from_json(start.config, text, facts_in_config());
+      } catch (const Error& error) {
+        fail(given["config"] + ": " + error.what());
+      }
     }
   }
   if (given.contains("list-probes")) {
@@ -84,7 +90,10 @@ Start read_options(int argc, char** argv) {
     given.erase(name);
   for (const auto& [name, text] : given) all.set(name, text);
   if (start.config.workers == 0) start.config.workers = usable_processors();
-  check(start.config);
+  Config checked = start.config;
+  if (!start.resume.empty()) checked.name.clear();  // the folder is there, whatever older versions allowed
+  check(checked);
+  check_memory(start.config, Use::training);
   return start;
 }
 
@@ -94,6 +103,7 @@ Config changed(Config config, const std::string& line) {
   const auto given = parse_line("--against", all, line);
   for (const auto& [name, text] : given) all.set(name, text);
   check(config);
+  check_memory(config, Use::training);
   return config;
 }
 
@@ -136,7 +146,9 @@ class LivePage {
 
 // The run, and the one that it is compared with, which starts from the same seed.
 void train(const Start& start) {
-  Config other = changed(start.config, start.against);  // before the first run: mistakes are told at once
+  Config other = start.config;
+  if (!start.against.empty())
+    other = changed(other, start.against);  // before the first run: mistakes are told
   const std::optional<std::string> first = run_training(start.config, start.resume, stop_asked(), LivePage());
   if (!first || start.against.empty()) return;
   const std::filesystem::path folder(*first);

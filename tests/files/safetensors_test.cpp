@@ -83,6 +83,43 @@ TEST_CASE("safetensors: arrays and metadata come back to the bit") {
   CHECK(bytes.size() == 8 + length + sizeof(Real) * 13);
 }
 
+TEST_CASE("safetensors: no flipped bit goes unnoticed where there is a checksum") {
+  const Folder folder;
+  const std::vector<Real> numbers = {1, -2, Real(0.5), 4, 5, 6, 7};
+  const std::vector<ArrayView> arrays = {{"weight", {2, 2}, numbers.data()},
+                                         {"bias", {3}, numbers.data() + 4}};
+  write_safetensors(folder / "without", arrays, {{"step", "100"}});
+  CHECK_FALSE(SafetensorsFile(folder / "without").verify());
+  write_safetensors(folder / "with", arrays, {{"step", "100"}, {"a", "checksum"}}, Checksum::yes);
+  const SafetensorsFile file(folder / "with");
+  CHECK(file.verify());
+  CHECK(file.metadata().at("checksum").size() == 16);
+  CHECK(values(file, "bias") == std::vector<Real>{5, 6, 7});
+
+  const std::string bytes = read_file(folder / "with");
+  const auto notices = [&](const std::string& changed) {
+    put(folder / "changed", changed);
+    try {
+      return !SafetensorsFile(folder / "changed").verify();  // its name was hit: it seems to have none
+    } catch (const Error& error) {
+      return contains(error.what(), folder / "changed");
+    }
+  };
+  for (std::size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
+    std::string changed = bytes;
+    changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ (1 << bit % 8));
+    INFO("bit " << bit % 8 << " of byte " << bit / 8);
+    CHECK(notices(changed));
+  }
+  // Two signs at once, two arrays exchanged, and what a lost block leaves.
+  std::string changed = bytes;
+  for (const std::size_t from_end : {sizeof(Real) + 1, 3 * sizeof(Real) + 1})
+    changed[bytes.size() - from_end] = static_cast<char>(changed[bytes.size() - from_end] ^ 0x80);
+  CHECK(notices(changed));
+  changed = bytes.substr(0, bytes.size() - 2 * sizeof(Real)) + std::string(2 * sizeof(Real), '\0');
+  CHECK(notices(changed));
+}
+
 TEST_CASE("safetensors: a file without arrays") {
   const Folder folder;
   write_safetensors(folder / "f", {});

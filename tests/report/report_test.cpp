@@ -482,7 +482,9 @@ TEST_CASE("what strangers wrote is text: in spreadsheets, in Markdown, on termin
     CHECK(csv_field(plain) == plain);
 
   CHECK(escape_markdown("<img src=x>&amp;") == "&lt;img src=x&gt;&amp;amp;");
-  CHECK(escape_markdown("[a](javascript:b) ![c]") == "\\[a\\](javascript:b) !\\[c\\]");
+  CHECK(escape_markdown("[a](javascript:b) ![c](d) [e][f] [g]: h") ==
+        "[a\\](javascript:b) ![c\\](d) [e\\][f] [g\\]: h");
+  CHECK(escape_markdown("[-1.2, 0.5] of [x]") == "[-1.2, 0.5] of [x]");
   CHECK(escape_markdown("a|b\n# c `d` *e* ~f~ \\") == "a\\|b # c \\`d\\` \\*e\\* \\~f\\~ \\\\");
   CHECK(escape_markdown("http://x.org") == "http&#58;//x.org");
   CHECK(escape_markdown("qk_norm 1e-3 (95 %)") == "qk_norm 1e-3 (95 %)");

@@ -209,6 +209,11 @@ void LineLog::line(std::string_view text) {
   if (!write_all(file_, bytes)) fail_with_errno("cannot write " + path_, errno);
 }
 
+void LineLog::sync() {
+  if (::fsync(file_) != 0 && errno != EINVAL) fail_with_errno("cannot write " + path_, errno);
+  if (!std::exchange(named_, true)) sync_folder_of(path_);
+}
+
 void LineLog::keep_lines_if(const std::string& path, const std::function<bool(std::string_view)>& predicate) {
   if (!std::filesystem::exists(path)) return;
   const std::string text = read_file(path);

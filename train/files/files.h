@@ -38,7 +38,7 @@ void write_atomically(const std::string& path, std::string_view text);
 void make_folder(const std::string& path);
 
 // A text file that grows by whole lines. A line is with the operating system when line() returns: it survives
-// the death of the program, though not of the machine.
+// the death of the program, and from sync() on that of the machine.
 class LineLog {
  public:
   explicit LineLog(const std::string& path);  // created if missing
@@ -48,6 +48,8 @@ class LineLog {
 
   void line(std::string_view text);  // without its line end. Error if it could not be written
 
+  void sync();  // what was written is on the disk when it returns. Error if it could not be
+
   // Rewrites the file with only those lines for which the predicate holds. A last line without its line end
   // was cut off by a crash and goes too. A missing file is an empty one.
   static void keep_lines_if(const std::string& path, const std::function<bool(std::string_view)>& predicate);
@@ -55,6 +57,7 @@ class LineLog {
  private:
   std::string path_;
   int file_;
+  bool named_ = false;  // whether its folder is on the disk with its name
 };
 
 }  // namespace ef

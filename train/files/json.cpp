@@ -72,7 +72,7 @@ Json parse_json(std::string_view text, const std::string& what, JsonBy by) {
   if (flaws.deep)
     fail(what, "brackets in brackets, more than " + std::to_string(deepest_json) + " deep",
          "JSON as this program reads it");
-  if (flaws.twice && by == JsonBy::hand) fail(what + ": " + in_quotes(flaws.key), "two of that name", "one");
+  if (flaws.twice && by == JsonBy::hand) fail(what + ": " + shown(flaws.key), "two of that name", "one");
   try {
     return Json::parse(text, nullptr, true, by == JsonBy::hand);
   } catch (const nlohmann::json::exception& error) {

@@ -18,7 +18,8 @@ namespace ef {
 
 Lock::Lock(const std::string& path) : file_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
   if (file_ < 0) fail("cannot write " + path + ": " + std::strerror(errno));
-  held_ = ::flock(file_, LOCK_EX | LOCK_NB) == 0;
+  // On a file system without locks it goes on without.
+  held_ = ::flock(file_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
 }
 Lock::~Lock() { ::close(file_); }
 

@@ -24,15 +24,21 @@ struct ArrayView {
 };
 
 // Writes the arrays in this order, as F32 (F64 where Real is double), atomically. Error if a name occurs
-// twice, a size is negative, a text is not UTF-8, or the file cannot be written.
+// twice, a size is negative, a text is not UTF-8, or the file cannot be written. A checksum, if one is
+// wanted, is one more metadata, "checksum": that of the whole file with these 16 digits as zeros.
+enum class Checksum { no, yes };
 void write_safetensors(const std::string& path, const std::vector<ArrayView>& arrays,
-                       const std::map<std::string, std::string>& metadata = {});
+                       const std::map<std::string, std::string>& metadata = {},
+                       Checksum checksum = Checksum::no);
 
 // A file that stays open; its numbers are read when they are asked for. Files come from strangers: what is
 // not exactly as the format says is an Error.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::string& path);
+
+  // Reads the whole file: false if it has no checksum, Error if it has one that is not its own.
+  bool verify() const;
 
   const std::vector<std::string>& names() const { return names_; }  // in the order of the data
   const std::map<std::string, std::string>& metadata() const { return metadata_; }

@@ -16,11 +16,19 @@ void on_stop(int signal) {
   std::signal(signal, SIG_DFL);
 }
 
+// Nobody reads what is printed any more: `train | head`, or a `| tee` that Ctrl-C ended first. It comes with
+// every line, and must not kill before the checkpoint is written.
+void on_broken_pipe(int signal) {
+  if (!asked) by = signal;
+  asked = true;
+}
+
 }  // namespace
 
 void heed_stop_signals() {
   std::signal(SIGINT, on_stop);
   std::signal(SIGTERM, on_stop);
+  std::signal(SIGPIPE, on_broken_pipe);
   if (std::signal(SIGHUP, on_stop) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
 }
 

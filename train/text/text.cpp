@@ -102,7 +102,10 @@ std::string escape_markdown(std::string_view text) {
   const auto is_letter = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
+    const char c = text[i], after = i + 1 < text.size() ? text[i + 1] : ' ';
+    const bool within = i > 0 && is_letter(text[i - 1]) && is_letter(after);
+    // Brackets alone are text, as in an interval; what stands behind them makes a link of them.
+    const bool link = c == ']' && std::string_view("([:").find(after) != std::string_view::npos;
     if (c == '\n' || c == '\r' || c == '\t') {
       out += ' ';
     } else if (c == '<') {
@@ -112,8 +115,7 @@ std::string escape_markdown(std::string_view text) {
     } else if (c == '&') {
       out += "&amp;";
     } else {
-      const bool within = i > 0 && i + 1 < text.size() && is_letter(text[i - 1]) && is_letter(text[i + 1]);
-      if (std::string_view("\\`*_[]|~").find(c) != std::string_view::npos && !(c == '_' && within))
+      if (link || (c == '_' && !within) || std::string_view("\\`*|~").find(c) != std::string_view::npos)
         out += '\\';
       out += c;
     }
