@@ -179,7 +179,7 @@ RunState load_weights(const std::string& path, Parameters& parameters) {
   return state;
 }
 
-std::string cut_metrics(const RunFolder& run, const Config& config, Index done) {
+std::string cut_metrics(const RunFolder& run, const Config& config, Index done, bool owes_validation) {
   std::set<Index> trained, validated;
   Index unreadable = 0;
   LineLog::keep_lines_if(run.file("metrics.jsonl"), [&](std::string_view line) {
@@ -195,17 +195,17 @@ std::string cut_metrics(const RunFolder& run, const Config& config, Index done) 
     }
   });
   Index first = done + 1, missing = 0;
-  const auto look = [&](const std::set<Index>& there, Index every) {
-    if (every <= 0 || every > done) return;
+  const auto look = [&](const std::set<Index>& there, Index every, Index until) {
+    if (every <= 0 || every > until) return;
     Index step = every;
-    while (step <= done && there.contains(step)) step += every;
-    if (step > done) return;
+    while (step <= until && there.contains(step)) step += every;
+    if (step > until) return;
     first = std::min(first, step);
-    missing += done / every -
+    missing += until / every -
                std::count_if(there.begin(), there.end(), [&](Index s) { return s > 0 && s % every == 0; });
   };
-  look(trained, config.log_every);
-  look(validated, config.eval_every);
+  look(trained, config.log_every, done);
+  look(validated, config.eval_every, done - owes_validation);
   if (missing == 0 && unreadable == 0) return "";
   std::string text = "metrics.jsonl";
   if (missing > 0)

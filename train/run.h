@@ -59,8 +59,9 @@ RunState read_state(const std::string& path);
 RunState load_weights(const std::string& path, Parameters& parameters);
 
 // Cuts off the lines of metrics.jsonl that a killed run wrote after its last checkpoint: they will come
-// again. Returns what is missing or unreadable before it, in words; "" if nothing is.
-std::string cut_metrics(const RunFolder& run, const Config& config, Index done);
+// again. Returns what is missing or unreadable before it, in words; "" if nothing is. owes_validation: that
+// of the last step was interrupted, and has no line yet.
+std::string cut_metrics(const RunFolder& run, const Config& config, Index done, bool owes_validation = false);
 
 // What config.json holds: the options, and what they led to. Writes tokenizer.txt, too.
 // Keys of config.json that are no options, but what they led to.

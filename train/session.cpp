@@ -110,7 +110,7 @@ class Session {
       other_machine_ = this_machine().difference_from(saved.machine);
       state_ = load_checkpoint(run_.last(), *trainer_);
       if (saved.config.steps != config_.steps) save_config(run_, config_, corpus_, *trainer_);
-      gap_ = cut_metrics(run_, config_, state_.done);
+      gap_ = cut_metrics(run_, config_, state_.done, owes_validation());
     }
   }
 

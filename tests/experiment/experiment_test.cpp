@@ -421,7 +421,7 @@ TEST_CASE("a result file comes back as it was written", "[experiment]") {
   CHECK(!result_from_json(to_json(kept), "older.json").figures.contains("attn.profile.entropy"));
   CHECK(back.spectra[0].eigenvalues[0][0][1] == std::complex<double>(1, -2));
   CHECK(back.arrays[0].values == std::vector<double>{0.25, 0.75});
-  check_throws([&] { result_from_json(text.substr(0, 200), "x.json"); }, {"x.json", "result file"});
+  check_throws([&] { result_from_json(text.substr(0, 200), "x.json"); }, {"x.json", "is not JSON"});
   check_throws([&] { result_from_json("{\"format\": \"2\"}", "x.json"); }, {"x.json", "format"});
   // What cannot be is named, not drawn.
   const auto refused = [&](const char* pointer, const json& value, const std::string& fragment) {

@@ -146,7 +146,7 @@ TEST_CASE("a tokenizer of one's own, whose option hangs on --tokens, and that on
   const std::string line = "--data " + path + " --tokens tests-strided --tests-stride 4";
   const Config config = of_line(line);
   CHECK(load_data(config).train.size() == 90);
-  CHECK(data_name(config) == path + " tests-strided 4");
+  CHECK(data_name(config) == path + " tests-strided 4 false");
   CHECK(contains(to_json(config), "\"tokens\": \"tests-strided\",\n  \"tests-stride\": 4"));
   Config read;
   from_json(read, to_json(config));
