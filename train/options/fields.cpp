@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <memory>
 #include <type_traits>
 
 #include "engine/error.h"
@@ -73,7 +74,8 @@ namespace {
 // An option of siblings, as far as it depends on which of them is chosen.
 class Declared {
  public:
-  Declared(const FieldList::Siblings& siblings, const std::string& name) : siblings_(siblings) {
+  Declared(const FieldList::Siblings& siblings, const std::string& name)
+      : part_(siblings.part), chosen_(siblings.chosen), none_idle_(siblings.none_idle) {
     for (const SiblingEntry& sibling : siblings.entries)
       for (const Declaration& option : sibling.options)
         if (option.name == name) owners_.push_back({sibling.name, option, sibling.idle});
@@ -101,8 +103,8 @@ class Declared {
   std::string idle(const OptionValues& values) const {
     const Owner* one = owner();
     if (!one) {
-      const std::vector<std::string> chosen = siblings_.chosen();
-      return chosen.empty() ? siblings_.none_idle() : siblings_.part + " is " + chosen.front();
+      const std::vector<std::string> chosen = chosen_();
+      return chosen.empty() ? none_idle_() : part_ + " is " + chosen.front();
     }
     if (one->idle && !one->idle(values).empty()) return one->idle(values);
     return one->option.idle ? one->option.idle(values) : std::string();
@@ -138,13 +140,15 @@ class Declared {
     IdleReason idle;
   };
   const Owner* owner() const {
-    for (const std::string& name : siblings_.chosen())
+    for (const std::string& name : chosen_())
       for (const Owner& one : owners_)
         if (one.name == name) return &one;
     return nullptr;
   }
 
-  FieldList::Siblings siblings_;
+  std::string part_;
+  FieldList::Chosen chosen_;
+  std::function<std::string()> none_idle_;
   std::vector<Owner> owners_;
 };
 
@@ -160,32 +164,32 @@ void FieldList::add_options(const Siblings& siblings, OptionValues& values) {
         fail("option --" + name + " of " + heading + " " + sibling.name, "a name that is taken",
              "another one");
       }
-      const Declared option(siblings, name);
+      const auto option = std::make_shared<const Declared>(siblings, name);  // its functions share it
       const auto get = [option, &values, name] {
         const std::string* set = values.find(name);
-        return set ? *set : option.declaration().usual;
+        return set ? *set : option->declaration().usual;
       };
       Field field;
       field.group = heading;
       field.name = name;
-      field.help = option.help();
+      field.help = option->help();
       field.is_flag = declared.is_flag;
       field.is_text = declared.is_text;
       field.get = get;
       field.set = [option, &values, name](const std::string& text) {
-        values.set(name, option.declaration().checked(text));
+        values.set(name, option->declaration().checked(text));
       };
-      field.sibling = SiblingOption{siblings.root, [option] { return option.chosen(); },
+      field.sibling = SiblingOption{siblings.root, [option] { return option->chosen(); },
                                     [&values, name] { return values.find(name) != nullptr; },
                                     [&values, name] { values.unset(name); },
-                                    [option, &values] { return option.idle(values); }};
-      field.names = option.names();
+                                    [option, &values] { return option->idle(values); }};
+      field.names = option->names();
       list.push_back(field);
       if (declared.siblings) {
         const auto chosen = [option, get] {
-          return option.chosen() ? std::vector<std::string>{get()} : std::vector<std::string>();
+          return option->chosen() ? std::vector<std::string>{get()} : std::vector<std::string>();
         };
-        const auto none_idle = [option, &values] { return option.idle(values); };
+        const auto none_idle = [option, &values] { return option->idle(values); };
         add_options({siblings.root, name, declared.siblings(), chosen, none_idle}, values);
       }
     }

@@ -1,6 +1,7 @@
 // Numbers and words as people and files read them.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
