@@ -1,6 +1,7 @@
 #include "data/task.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "engine/error.h"
@@ -69,6 +70,23 @@ Corpus TaskSource::load(const std::string&) const {
           split(tokenizer, held_out, 40'000, true),
           {},
           tokenizer->first_input()};
+}
+
+std::vector<std::string> SymbolsTask::vocabulary() const {
+  std::vector<std::string> all = alphabet_;
+  all.emplace_back(">");
+  return all;
+}
+
+Example SymbolsTask::write(Draws& draws, bool) const {
+  Example e;
+  const Index different = std::ssize(alphabet_);
+  const double guess = std::log(static_cast<double>(different));
+  for (Index i = 0; i < length_; ++i) e.given(alphabet_[draws.below(different)], guess);
+  const std::vector<std::string> asked = answer(e.tokens);
+  e.given(">", 0);
+  for (const std::string& symbol : asked) e.asked(symbol);
+  return e;
 }
 
 }  // namespace ef

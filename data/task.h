@@ -66,4 +66,19 @@ class TaskSource : public DataSource {
 // The letters a, b, c, ...: as many as n, at most 26.
 std::vector<std::string> letters(Index n);
 
+// Tasks of one kind: n symbols drawn at random, a sign, and an answer made of them, "gfb>bfg". Only the
+// answer is asked for, and who has understood the symbols knows it.
+class SymbolsTask : public TaskSource {
+ protected:
+  SymbolsTask(const std::string& name, std::uint64_t stream, Index length, Index symbols)
+      : TaskSource(name, stream), length_(length), alphabet_(letters(symbols)) {}
+  virtual std::vector<std::string> answer(std::vector<std::string> given) const = 0;
+
+ private:
+  std::vector<std::string> vocabulary() const final;
+  Example write(Draws& draws, bool held_out) const final;
+  Index length_;
+  std::vector<std::string> alphabet_;
+};
+
 }  // namespace ef

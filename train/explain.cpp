@@ -155,9 +155,12 @@ Figure figure_of(const std::vector<Trace::Op>& ops, const std::vector<std::size_
                   .note =
                       "From the ids at the top to the loss at the bottom; the backward runs the same way "
                       "up. Violet arcs pass over other ops: the residual stream, and what attention "
-                      "reads. Milliseconds of one micro-batch on one worker.",
-                  .first_label = "forward, ms",
-                  .second_label = "backward, ms"};
+                      "reads."};
+  if (timed) {
+    flow.note += " Milliseconds of one micro-batch on one worker.";
+    flow.first_label = "forward, ms";
+    flow.second_label = "backward, ms";
+  }
   std::map<Index, std::size_t> rows;
   std::string group;
   for (const std::size_t i : shown) {

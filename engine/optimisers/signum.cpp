@@ -1,10 +1,12 @@
-// The sign of the momentum (signSGD with momentum, Bernstein et al. 2018): m <- mu m + (1 - mu) g, w -= lr sign(m).
+// The sign of the momentum (signSGD with momentum, Bernstein et al. 2018): m <- mu m + (1 - mu) g, w -= lr
+// sign(m).
 #include "engine/optimisers/optimiser.h"
 
 namespace ef {
 namespace {
 
-const Option<double> momentum("momentum", 0.9, below_one(), "memory of the gradient, of which the sign is taken");
+const Option<double> momentum("momentum", 0.9, below_one(),
+                              "memory of the gradient, of which the sign is taken");
 
 struct Signum : OptimiserRule {
   Real mu;
