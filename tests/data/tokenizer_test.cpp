@@ -126,8 +126,7 @@ TEST_CASE("words: a dictionary cut off after its commonest", "[data]") {
   for (std::int32_t id = 0; id < 6; ++id) CHECK(t->token(id) == whole->token(id));
   for (const Index large : {8, 9, 1000}) CHECK(save(words_of(text, large)) == save(whole));
   CHECK(words_of(text, 5)->vocab_size() == 5);
-  for (const Index small : {4, 1})
-    CHECK(contains(thrown_by([&] { words_of(text, small); }), "at least 5"));
+  for (const Index small : {4, 1}) CHECK(contains(thrown_by([&] { words_of(text, small); }), "at least 5"));
 }
 
 TEST_CASE("words: tidy text comes back", "[data]") {
